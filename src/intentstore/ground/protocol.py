@@ -1,0 +1,139 @@
+"""What a place to keep the graph must do, and what it may declare that it can do besides.
+
+A storage keeps the intents and edges of one named graph; it decides nothing about what they mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import msgspec
+
+from .change import Batch, Commit, Entry, Guard
+from .query import Found, Hit, IntentFilter, Page, Walk
+from .types import Edge, Intent, IntentId, IntentStatus, Revision
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What a storage declares. The conformance suite picks its tests by it; the graph picks its paths."""
+
+    persistent: bool = False
+    """What was acknowledged is there after `close` and a new `open`."""
+    multi_process: bool = False
+    """Several processes may have it open and write."""
+    searches_text: bool = False
+    """It is a `SearchesText`."""
+    compacts: bool = False
+    """It is a `Compacts`."""
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """One thing `verify` found wrong: where, and what."""
+
+    where: str
+    what: str
+
+
+class Reader(Protocol):
+    """What a guard or a traversal may ask: intents by id, edges by their ends."""
+
+    def fetch(self, ids: Sequence[IntentId]) -> list[Intent | None]:
+        """Returns the intents in the order of the ids, None for each that is not there."""
+        ...
+
+    def neighbours(self, ids: Sequence[IntentId], walk: Walk) -> list[Edge]:
+        """Returns the edges that stand at any of the ids, each once, ordered by key.
+
+        A symmetric edge is seen from both ends, whatever the direction of the walk.
+        """
+        ...
+
+
+class IntentStorage(Reader, Protocol):
+    """Keeps intents and edges; decides nothing about what they mean. Safe to share between threads.
+
+    Every method raises `StorageError` when the place fails, `Closed` before `open` and after `close`.
+    """
+
+    capabilities: Capabilities
+
+    def open(self) -> None:
+        """Makes the store ready: recovers what a crash left, or raises without changing anything."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of everything held. Closing twice is harmless."""
+        ...
+
+    def apply(self, batch: Batch, *, guard: Guard | None = None) -> Commit:
+        """Applies the batch, all or nothing; durable when it returns. A known batch id returns its commit.
+
+        Raises `AlreadyThere`, `StaleRevision`, `IntentMissing` or `EdgeMissing` where a change does not fit, and
+        whatever the guard raises; nothing is stored then.
+        """
+        ...
+
+    def apply_all(self, batches: Sequence[Batch]) -> list[Commit]:
+        """Applies batches in order, each its own commit, under as few syncs as it can; stops at the first refused."""
+        ...
+
+    def select(self, where: IntentFilter, page: Page) -> Found:
+        """Returns one page of the intents meant by the filter (its ``connected_to`` is resolved by the caller)."""
+        ...
+
+    def count(self, where: IntentFilter) -> dict[IntentStatus, int]:
+        """Returns how many intents the filter means, by status; statuses with none are left out."""
+        ...
+
+    def entries(self, since: Revision = 0) -> Iterator[Commit]:
+        """Yields the commits after ``since``, in order, as far as the log reached when asked."""
+        ...
+
+    def trail(self, id: IntentId) -> list[Entry]:
+        """Returns every change of the intent and of the edges at it, deleted ones too, oldest first."""
+        ...
+
+    def commit(self, id: str) -> Commit | None:
+        """Returns the commit with this commit id, or None."""
+        ...
+
+    @property
+    def revision(self) -> Revision:
+        """The sequence number of the last commit; 0 when there is none."""
+        ...
+
+    def verify(self) -> Iterator[Problem]:
+        """Yields what is wrong: checksums, chains, rows that disagree with the log, edges without ends."""
+        ...
+
+    def facts(self) -> Mapping[str, Any]:
+        """Returns what a person asks about the place: kind, path, durable, read_only, recovered, bytes, …"""
+        ...
+
+
+@runtime_checkable
+class SearchesText(Protocol):
+    """Finds intents by words through an index of its own."""
+
+    def search(self, text: str, limit: int) -> list[Hit]:
+        """Returns the intents that hold every word, best first (BM25), id as the tie break."""
+        ...
+
+
+@runtime_checkable
+class Compacts(Protocol):
+    """Can rewrite itself smaller or faster to open, without losing history."""
+
+    def compact(self) -> Mapping[str, Any]:
+        """Returns ``{"bytes_before": …, "bytes_after": …}``."""
+        ...
+
+
+@runtime_checkable
+class ListsGraphs(Protocol):
+    """Keeps several named graphs and can name them."""
+
+    def graphs(self) -> list[str]:
+        """Returns the names of the graphs in the same store, sorted."""
+        ...
