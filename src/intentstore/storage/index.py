@@ -1,0 +1,355 @@
+"""One graph's present state in memory: the whole of the memory storage, and what the file storage reads from.
+
+Owns the intents, edges, chain heads, and the sorted views and word lists that questions need, each built when first
+asked for and kept from then on. Holds an intent as its bytes until somebody reads it. Knows no disk and no lock:
+its owner lets one thread change it at a time.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from sortedcontainers import SortedList
+
+from ..codec import decode_intent
+from ..ground.change import NO_HEAD, Head, Subject
+from ..ground.errors import QueryInvalid
+from ..ground.query import (
+    Direction,
+    Found,
+    Hit,
+    IntentFilter,
+    Page,
+    Sort,
+    Walk,
+    read_cursor,
+    searchable,
+    sort_key,
+    words,
+    write_cursor,
+)
+from ..ground.types import SYMMETRIC, Edge, EdgeKey, Intent, IntentId, IntentStatus, Revision
+from .ledger import Draft
+from .match import matches
+from .words import WordIndex, snippet
+
+_SORTS = ("created_at", "updated_at", "priority", "goal", "id")
+_ALL: tuple[IntentStatus, ...] = tuple(IntentStatus)
+
+
+class Index:
+    """The state after some commit, ready for every question a storage must answer."""
+
+    def __init__(self) -> None:
+        self._intents: dict[IntentId, Intent | bytes] = {}
+        self._edges: dict[EdgeKey, Edge] = {}
+        self._heads: dict[Subject, Head] = {}
+        self._at: dict[IntentId, dict[EdgeKey, Edge]] = {}
+        self._dead_at: dict[IntentId, set[EdgeKey]] = {}
+        self._views: dict[tuple[str, IntentStatus], SortedList] = {}
+        self._words: WordIndex | None = None
+        self.revision: Revision = 0
+
+    # --- reading by id ---
+
+    def fetch(self, ids: Sequence[IntentId]) -> list[Intent | None]:
+        """Returns the intents in the order of the ids, None for each that is not there."""
+        return [self.get(id) for id in ids]
+
+    def get(self, id: IntentId) -> Intent | None:
+        """Returns one intent, or None."""
+        found = self._intents.get(id)
+        if type(found) is bytes:
+            intent = decode_intent(found)
+            # Two readers may both decode; they store equal values, so no lock is needed. An absent id stays absent.
+            if self._intents.get(id) is found:
+                self._intents[id] = intent
+            return intent
+        return found  # type: ignore[return-value]  # bytes went the other way
+
+    def linked(self, keys: Sequence[EdgeKey]) -> list[Edge | None]:
+        """Returns the edges with these keys, None for each that is not there."""
+        return [self._edges.get(key) for key in keys]
+
+    def heads(self, subjects: Sequence[Subject]) -> list[Head]:
+        """Returns the end of each subject's chain."""
+        return [self._heads.get(subject, NO_HEAD) for subject in subjects]
+
+    def neighbours(self, ids: Sequence[IntentId], walk: Walk) -> list[Edge]:
+        """Returns the edges at any of the ids that the walk takes, each once, ordered by key."""
+        found: dict[EdgeKey, Edge] = {}
+        for id in ids:
+            for key, edge in self._at.get(id, {}).items():
+                if (not walk.types or edge.type in walk.types) and _seen(edge, id, walk.direction):
+                    found[key] = edge
+        return [found[key] for key in sorted(found)]
+
+    def degree(self, id: IntentId) -> int:
+        """Returns how many edges stand at the intent."""
+        return len(self._at.get(id, ()))
+
+    def subjects_at(self, id: IntentId) -> list[Subject]:
+        """Returns the intent and every edge, live or deleted, that ever stood at it."""
+        return [id, *self._at.get(id, {}), *self._dead_at.get(id, ())]
+
+    def intents(self) -> Iterator[Intent]:
+        """Yields every intent."""
+        for id in list(self._intents):
+            intent = self.get(id)
+            if intent is not None:
+                yield intent
+
+    def edges(self) -> list[Edge]:
+        """Returns every edge."""
+        return list(self._edges.values())
+
+    def graves(self) -> Iterator[tuple[Subject, Head]]:
+        """Yields the chain ends of what was deleted."""
+        for subject, head in self._heads.items():
+            if subject not in (self._intents if isinstance(subject, str) else self._edges):
+                yield subject, head
+
+    def head(self, subject: Subject) -> Head:
+        """Returns the end of one subject's chain."""
+        return self._heads.get(subject, NO_HEAD)
+
+    def __len__(self) -> int:
+        return len(self._intents)
+
+    # --- writing ---
+
+    def lay(self, draft: Draft, revision: Revision) -> None:
+        """Makes what the draft holds the present state."""
+        for id, intent in draft.intents.items():
+            self._lay_intent(id, intent)
+        for key, edge in draft.edges.items():
+            self._lay_edge(key, edge)
+        self._heads.update(draft.ends)
+        self.revision = revision
+
+    def load_intent(self, id: IntentId, body: bytes, head: Head) -> None:
+        """Takes an intent from a snapshot as its bytes; they are decoded when somebody reads it."""
+        self._intents[id] = body
+        self._heads[id] = head
+
+    def load_edge(self, edge: Edge, head: Head) -> None:
+        """Takes an edge from a snapshot."""
+        self._lay_edge(edge.key, edge)
+        self._heads[edge.key] = head
+
+    def load_grave(self, subject: Subject, head: Head) -> None:
+        """Takes the chain end of a deleted subject from a snapshot."""
+        self._heads[subject] = head
+        if not isinstance(subject, str):
+            self._bury(subject)
+
+    def _lay_intent(self, id: IntentId, intent: Intent | None) -> None:
+        if self._views or self._words is not None:
+            before = self.get(id)
+            if before is not None:
+                self._forget(before)
+            if intent is not None:
+                self._remember(intent)
+        if intent is None:
+            self._intents.pop(id, None)
+        else:
+            self._intents[id] = intent
+
+    def _lay_edge(self, key: EdgeKey, edge: Edge | None) -> None:
+        source, _, target = key
+        if edge is None:
+            if self._edges.pop(key, None) is not None:
+                self._bury(key)
+            return
+        self._edges[key] = edge
+        for end in (source, target):
+            self._at.setdefault(end, {})[key] = edge
+            if end in self._dead_at:
+                self._dead_at[end].discard(key)
+
+    def _bury(self, key: EdgeKey) -> None:
+        for end in (key[0], key[2]):
+            at = self._at.get(end)
+            if at is not None:
+                at.pop(key, None)
+                if not at:
+                    del self._at[end]
+            self._dead_at.setdefault(end, set()).add(key)
+
+    def _forget(self, intent: Intent) -> None:
+        for (field, status), view in self._views.items():
+            if status is intent.status:
+                view.discard((sort_key(intent, Sort(field)), intent.id))
+        if self._words is not None:
+            self._words.discard(intent)
+
+    def _remember(self, intent: Intent) -> None:
+        for (field, status), view in self._views.items():
+            if status is intent.status:
+                view.add((sort_key(intent, Sort(field)), intent.id))
+        if self._words is not None:
+            self._words.add(intent)
+
+    # --- questions ---
+
+    def words(self) -> WordIndex:
+        """Returns the word lists, built at the first call."""
+        if self._words is None:
+            self._words = WordIndex(self.intents())
+        return self._words
+
+    def candidates(self, where: IntentFilter) -> Iterable[IntentId] | None:
+        """Returns a superset of the ids the filter means, where an id or a word narrows it; else None."""
+        if where.ids is not None:
+            return where.ids
+        if where.text is not None:
+            return self.words().holding(where.text)
+        return None
+
+    def matching(self, where: IntentFilter) -> Iterator[Intent]:
+        """Yields the intents the filter means, in no order."""
+        ids = self.candidates(where)
+        for intent in self.intents() if ids is None else filter(None, map(self.get, list(ids))):
+            if matches(intent, where, self):
+                yield intent
+
+    def count(self, where: IntentFilter) -> dict[IntentStatus, int]:
+        """Returns how many intents the filter means, by status."""
+        found: dict[IntentStatus, int] = {}
+        for intent in self.matching(where):
+            found[intent.status] = found.get(intent.status, 0) + 1
+        return {status: found[status] for status in _ALL if status in found}
+
+    def search(self, text: str, limit: int) -> list[Hit]:
+        """Returns the best ``limit`` intents that hold every word of the text; none if it has no word."""
+        wanted = words(text)
+        scores = self.words().scores(text) if wanted else {}
+        best = sorted(scores.items(), key=lambda pair: (-pair[1], pair[0]))[:limit]
+        found = zip(best, self.fetch([id for id, _ in best]), strict=True)
+        return [
+            Hit(intent=intent, score=score, snippet=snippet(searchable(intent), wanted))
+            for (_, score), intent in found
+            if intent is not None
+        ]
+
+    def select(self, where: IntentFilter, page: Page) -> Found:
+        """Returns one page of the intents the filter means."""
+        if where.connected_to is not None:
+            raise QueryInvalid("connected_to is resolved by the graph", hint="ask IntentGraph.list")
+        if page.sort.field in _SORTS and self.candidates(where) is None:
+            found = self._walk_views(where, page)
+        else:
+            found = self._sort_all(where, page)
+        if len(found) <= page.limit:
+            return Found(tuple(intent for _, intent in found))
+        kept = found[: page.limit]
+        key, last = kept[-1]
+        return Found(tuple(intent for _, intent in kept), write_cursor(page.sort, key, last.id))
+
+    def _walk_views(self, where: IntentFilter, page: Page) -> list[tuple[Any, Intent]]:
+        views = [self._view(page.sort.field, status) for status in where.status or _ALL]
+        after = read_cursor(page.after, page.sort) if page.after is not None else None
+        found: list[tuple[Any, Intent]] = []
+        for key, id in _merged(views, after, descending=page.sort.descending):
+            intent = self.get(id)
+            if intent is not None and matches(intent, where, self):
+                found.append((key, intent))
+                if len(found) > page.limit:
+                    break
+        return found
+
+    def _view(self, field: str, status: IntentStatus) -> SortedList:
+        if (field, status) not in self._views:
+            built: dict[IntentStatus, list[tuple[Any, IntentId]]] = {each: [] for each in _ALL}
+            sort = Sort(field)
+            for intent in self.intents():
+                built[intent.status].append((sort_key(intent, sort), intent.id))
+            for each, pairs in built.items():
+                self._views[field, each] = SortedList(pairs)
+        return self._views[field, status]
+
+    def _sort_all(self, where: IntentFilter, page: Page) -> list[tuple[Any, Intent]]:
+        key_of = self._key(where, page.sort)
+        pairs = [(key_of(intent), intent) for intent in self.matching(where)]
+        pairs.sort(key=lambda pair: pair[1].id)
+        pairs.sort(key=lambda pair: pair[0], reverse=page.sort.descending)
+        if page.after is None:
+            return pairs[: page.limit + 1]
+        key, id = read_cursor(page.after, page.sort)
+        behind = [pair for pair in pairs if _behind(pair[0], pair[1].id, key, id, page.sort.descending)]
+        return behind[: page.limit + 1]
+
+    def _key(self, where: IntentFilter, sort: Sort) -> Any:
+        if sort.field == "connections":
+            return lambda intent: self.degree(intent.id)
+        if sort.field == "relevance":
+            if where.text is None:
+                raise QueryInvalid("relevance needs a text to be relevant to", hint="give the filter a text")
+            scores = self.words().scores(where.text)
+            return lambda intent: round(scores.get(intent.id, 0.0), 9)
+        return lambda intent: sort_key(intent, sort)
+
+
+def _seen(edge: Edge, id: IntentId, direction: Direction) -> bool:
+    if direction == "both" or edge.type in SYMMETRIC:
+        return True
+    return edge.source == id if direction == "out" else edge.target == id
+
+
+def _behind(key: Any, id: str, after_key: Any, after_id: str, descending: bool) -> bool:
+    if key == after_key:
+        return id > after_id
+    return bool(key < after_key) if descending else bool(key > after_key)
+
+
+def _merged(
+    views: Sequence[SortedList], after: tuple[Any, IntentId] | None, *, descending: bool
+) -> Iterator[tuple[Any, IntentId]]:
+    """Yields the pairs of all views behind ``after``: keys up or down, ids always up among equal keys."""
+    walks = [_down(view, after) if descending else _up(view, after) for view in views]
+    if len(walks) == 1:
+        return walks[0]
+    from heapq import merge
+
+    if not descending:
+        return merge(*walks)
+    return merge(*walks, key=lambda pair: _Reversed(pair))
+
+
+class _Reversed:
+    """Orders pairs by key downward, then by id upward."""
+
+    __slots__ = ("pair",)
+
+    def __init__(self, pair: tuple[Any, IntentId]) -> None:
+        self.pair = pair
+
+    def __lt__(self, other: _Reversed) -> bool:
+        if self.pair[0] == other.pair[0]:
+            return self.pair[1] < other.pair[1]
+        return bool(self.pair[0] > other.pair[0])
+
+
+def _up(view: SortedList, after: tuple[Any, IntentId] | None) -> Iterator[tuple[Any, IntentId]]:
+    start = bisect_right(view, after) if after is not None else 0
+    return iter(view.islice(start))
+
+
+def _down(view: SortedList, after: tuple[Any, IntentId] | None) -> Iterator[tuple[Any, IntentId]]:
+    """Yields pairs by descending key; a run of equal keys is given with its ids upward."""
+    stop = len(view)
+    if after is not None:
+        key, id = after
+        first = view.bisect_left((key, ""))
+        for pair in view.islice(view.bisect_right(after)):
+            if pair[0] != key:
+                break
+            yield pair
+        stop = first
+    while stop > 0:
+        key = view[stop - 1][0]
+        first = view.bisect_left((key, ""))
+        yield from view.islice(first, stop)
+        stop = first

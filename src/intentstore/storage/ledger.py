@@ -1,0 +1,268 @@
+"""From what was asked to what happened: settles a batch against the state before it.
+
+Checks expectations, adds the edges a deletion takes with it, gives every change its revision, its predecessor and
+its hash. Pure: knows no file and no table, only a `Base` to ask. The same for every storage, so they cannot differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol, assert_never
+
+import msgspec
+
+from ..codec import change_hash, commit_hash, encode_change, header_bytes
+from ..ground.change import NO_HEAD, Batch, Change, Commit, Drop, Entry, Guard, Head, Link, Note, Put, Subject, Unlink
+from ..ground.errors import AlreadyThere, Conflict, EdgeMissing, FieldInvalid, IntentMissing, StaleRevision
+from ..ground.protocol import Problem, Reader
+from ..ground.query import Walk
+from ..ground.types import MAX_INTENT_BYTES, SYMMETRIC, Edge, EdgeKey, Intent, IntentId, Revision, check_id
+
+replace = msgspec.structs.replace
+_EVERY_EDGE = Walk()
+
+
+class Base(Reader, Protocol):
+    """The state a batch is settled against."""
+
+    def linked(self, keys: Sequence[EdgeKey]) -> list[Edge | None]:
+        """Returns the edges with these keys, None for each that is not there."""
+        ...
+
+    def heads(self, subjects: Sequence[Subject]) -> list[Head]:
+        """Returns the end of each subject's chain, `NO_HEAD` for one never written; deleted ones keep theirs."""
+        ...
+
+
+class Draft:
+    """A `Base` with changes laid over it, not yet stored. What it holds is what will be stored if it is kept."""
+
+    def __init__(self, base: Base) -> None:
+        self.base = base
+        self.intents: dict[IntentId, Intent | None] = {}
+        self.edges: dict[EdgeKey, Edge | None] = {}
+        self.ends: dict[Subject, Head] = {}
+
+    def fetch(self, ids: Sequence[IntentId]) -> list[Intent | None]:
+        """Returns the intents as they will be."""
+        if not any(id in self.intents for id in ids):
+            return self.base.fetch(ids)
+        below = iter(self.base.fetch([id for id in ids if id not in self.intents]))
+        return [self.intents[id] if id in self.intents else next(below) for id in ids]
+
+    def linked(self, keys: Sequence[EdgeKey]) -> list[Edge | None]:
+        """Returns the edges as they will be."""
+        below = iter(self.base.linked([key for key in keys if key not in self.edges]))
+        return [self.edges[key] if key in self.edges else next(below) for key in keys]
+
+    def heads(self, subjects: Sequence[Subject]) -> list[Head]:
+        """Returns the chain ends as they will be."""
+        below = iter(self.base.heads([subject for subject in subjects if subject not in self.ends]))
+        return [self.ends[subject] if subject in self.ends else next(below) for subject in subjects]
+
+    def neighbours(self, ids: Sequence[IntentId], walk: Walk) -> list[Edge]:
+        """Returns the edges at the ids as they will be."""
+        below = self.base.neighbours(ids, walk)
+        if not self.edges:
+            return below
+        found = {edge.key: edge for edge in below if edge.key not in self.edges}
+        wanted = frozenset(ids)
+        for key, edge in self.edges.items():
+            if edge is not None and stands_at(edge, wanted, walk):
+                found[key] = edge
+        return [found[key] for key in sorted(found)]
+
+    def absorb(self, upper: Draft) -> None:
+        """Takes over what a draft on top of this one holds."""
+        self.intents.update(upper.intents)
+        self.edges.update(upper.edges)
+        self.ends.update(upper.ends)
+
+
+def stands_at(edge: Edge, ids: frozenset[IntentId], walk: Walk) -> bool:
+    """True when the walk, starting at any of the ids, takes this edge."""
+    if walk.types and edge.type not in walk.types:
+        return False
+    both = walk.direction == "both" or edge.type in SYMMETRIC
+    return ((both or walk.direction == "out") and edge.source in ids) or (
+        (both or walk.direction == "in") and edge.target in ids
+    )
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """A commit ready to be stored: itself, the encoding of each change, and the state it leaves."""
+
+    commit: Commit
+    bodies: list[bytes]
+    draft: Draft
+
+
+def settle(batch: Batch, base: Base, *, last: Revision, new_id: Callable[[], str], guard: Guard | None) -> Settled:
+    """Returns the commit this batch makes after revision ``last``; raises without a trace where it does not fit."""
+    revision = last + 1 if batch.revision is None else batch.revision
+    if revision <= last:
+        raise Conflict(
+            f"revision {revision} is not beyond {last}, the last one",
+            hint="copy from the revision after the last",
+            revision=revision,
+            last=last,
+        )
+    commit = Commit(
+        revision=revision, id=batch.id or new_id(), at=batch.at, actor=batch.actor, reason=batch.reason
+    )
+    draft = Draft(base)
+    header = header_bytes(commit)
+    kept: list[Change] = []
+    bodies: list[bytes] = []
+    hashes: list[str] = []
+    for change in _expand(batch.changes, draft):
+        settled = _chained(_checked(change, draft, revision), draft)
+        body = encode_change(settled)
+        if len(body) > MAX_INTENT_BYTES and type(settled) in (Put, Link):
+            _refuse_size(settled, len(body))
+        digest = change_hash(header, body)
+        _lay(settled, draft, Head(revision, digest))
+        kept.append(settled)
+        bodies.append(body)
+        hashes.append(digest)
+    if guard is not None:
+        guard(base, draft, kept)
+    whole = replace(commit, changes=tuple(kept), hash=commit_hash(header, hashes))
+    return Settled(whole, bodies, draft)
+
+
+def _expand(changes: Sequence[Change], draft: Draft) -> Iterator[Change]:
+    """Yields the changes, before each `Drop` an `Unlink` for every edge then at the intent."""
+    for change in changes:
+        if type(change) is Drop:
+            for edge in draft.neighbours([change.id], _EVERY_EDGE):
+                yield Unlink(source=edge.source, type=edge.type, target=edge.target)
+        yield change
+
+
+def _checked(change: Change, draft: Draft, revision: Revision) -> Change:
+    """Returns the change with its revision set, or raises if what it expects is not so."""
+    match change:
+        case Put():
+            check_id(change.intent.id, "id")
+            (there,) = draft.fetch([change.intent.id])
+            _expect(change.intent.id, there, change.expected)
+            return replace(change, intent=replace(change.intent, revision=revision), expected=None)
+        case Drop() | Note():
+            (there,) = draft.fetch([change.id])
+            if there is None:
+                raise IntentMissing(change.id)
+            _expect(change.id, there, change.expected)
+            return replace(change, expected=None)
+        case Link():
+            return _checked_link(change, draft, revision)
+        case Unlink():
+            if draft.linked([change.subject]) == [None]:
+                raise EdgeMissing(change.source, change.type, change.target)
+            return change
+        case _:
+            assert_never(change)
+
+
+def _checked_link(change: Link, draft: Draft, revision: Revision) -> Change:
+    edge = change.edge
+    for end, there in zip((edge.source, edge.target), draft.fetch([edge.source, edge.target]), strict=True):
+        if there is None:
+            raise IntentMissing(end, hint="store both intents before linking them")
+    if change.expected == 0 and draft.linked([edge.key]) != [None]:
+        raise AlreadyThere(
+            f"the edge {edge.source} {edge.type} {edge.target} exists already",
+            hint="unlink it first to change it",
+            source=edge.source,
+            type=str(edge.type),
+            target=edge.target,
+        )
+    return replace(change, edge=replace(edge, revision=revision), expected=None)
+
+
+def _expect(id: IntentId, there: Intent | None, expected: Revision | None) -> None:
+    if expected is None:
+        return
+    if expected == 0:
+        if there is not None:
+            raise AlreadyThere(
+                f"intent {id} exists already", hint="update it, or store under another id", id=id
+            )
+    elif there is None:
+        raise IntentMissing(id)
+    elif there.revision != expected:
+        raise StaleRevision(id, expected=expected, actual=there.revision)
+
+
+def _chained(change: Change, draft: Draft) -> Change:
+    (head,) = draft.heads([change.subject])
+    return replace(change, before=head.revision, prev=head.hash)
+
+
+def _lay(change: Change, draft: Draft, head: Head) -> None:
+    draft.ends[change.subject] = head
+    match change:
+        case Put():
+            draft.intents[change.intent.id] = change.intent
+        case Drop():
+            draft.intents[change.id] = None
+        case Link():
+            draft.edges[change.edge.key] = change.edge
+        case Unlink():
+            draft.edges[change.subject] = None
+        case Note():
+            pass
+        case _:
+            assert_never(change)
+
+
+def _refuse_size(change: Change, size: int) -> None:
+    field = "intent" if type(change) is Put else "edge"
+    raise FieldInvalid(
+        field, f"is {size} bytes encoded, over {MAX_INTENT_BYTES}", hint="keep large content elsewhere and name it here"
+    )
+
+
+def entries_of(commit: Commit, subjects: set[Subject]) -> Iterator[Entry]:
+    """Yields the commit's changes of these subjects, each with the commit's header."""
+    for change in commit.changes:
+        if change.subject in subjects:
+            yield Entry(
+                revision=commit.revision,
+                commit=commit.id,
+                at=commit.at,
+                actor=commit.actor,
+                reason=commit.reason,
+                change=change,
+            )
+
+
+# --- Verification ----------------------------------------------------------------------------------
+
+
+class ChainCheck:
+    """Follows a log commit by commit and tells what does not chain. Remembers one head per subject."""
+
+    def __init__(self) -> None:
+        self.ends: dict[Subject, Head] = {}
+        self.last: Revision = 0
+
+    def follow(self, commit: Commit) -> Iterator[Problem]:
+        """Yields what is wrong with the next commit of the log."""
+        where = f"commit {commit.revision}"
+        if commit.revision <= self.last:
+            yield Problem(where, f"comes after revision {self.last}")
+        self.last = max(self.last, commit.revision)
+        header = header_bytes(commit)
+        hashes = []
+        for change in commit.changes:
+            head = self.ends.get(change.subject, NO_HEAD)
+            if (change.before, change.prev) != (head.revision, head.hash):
+                yield Problem(
+                    where, f"{change.subject!r} continues revision {change.before}, but its chain ended at {head.revision}"
+                )
+            digest = change_hash(header, encode_change(change))
+            hashes.append(digest)
+            self.ends[change.subject] = Head(commit.revision, digest)
+        if commit_hash(header, hashes) != commit.hash:
+            yield Problem(where, "its content does not match its hash")

@@ -1,0 +1,162 @@
+"""The graph in this process's memory: nothing on disk, everything else as any storage.
+
+``memory:`` is private to its opener; ``memory:NAME`` is shared by all who open that name in this process.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ..ground.change import Batch, Commit, Entry, Guard
+from ..ground.errors import Closed, ReadOnly
+from ..ground.identity import uuid7
+from ..ground.protocol import Capabilities, Problem
+from ..ground.query import Found, Hit, IntentFilter, Page, Walk
+from ..ground.types import Edge, Intent, IntentId, IntentStatus, Revision
+from .index import Index
+from .ledger import ChainCheck, entries_of, settle
+
+
+class _Room:
+    """One named graph: its state, its log, its lock."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.index = Index()
+        self.log: list[Commit] = []
+        self.by_id: dict[str, Commit] = {}
+
+
+_shared: dict[str, dict[str, _Room]] = {}
+_shared_lock = threading.Lock()
+
+
+class MemoryStorage:
+    """Keeps one graph in memory. What it acknowledged lives as long as the process, and no longer."""
+
+    capabilities = Capabilities(searches_text=True)
+
+    def __init__(
+        self,
+        name: str | None = None,
+        graph: str = "default",
+        *,
+        read_only: bool = False,
+        new_id: Callable[[], str] = uuid7,
+    ) -> None:
+        self._name, self._graph, self._read_only, self._new_id = name, graph, read_only, new_id
+        self._own: dict[str, _Room] = {}
+        self._room: _Room | None = None
+
+    def open(self) -> None:
+        """Finds the named room, or makes it."""
+        with _shared_lock:
+            rooms = self._own if self._name is None else _shared.setdefault(self._name, {})
+            self._room = rooms.setdefault(self._graph, _Room())
+
+    def close(self) -> None:
+        """Lets go of the room; a private one opened again is as it was left."""
+        self._room = None
+
+    def _here(self) -> _Room:
+        if self._room is None:
+            raise Closed("the memory store is closed", hint="open it again")
+        return self._room
+
+    def apply(self, batch: Batch, *, guard: Guard | None = None) -> Commit:
+        """Applies the batch, all or nothing. A known batch id returns its commit."""
+        room = self._here()
+        if self._read_only:
+            raise ReadOnly("the memory store was opened read-only", hint="open it without read_only")
+        with room.lock:
+            known = room.by_id.get(batch.id) if batch.id is not None else None
+            if known is not None:
+                return known
+            settled = settle(batch, room.index, last=room.index.revision, new_id=self._new_id, guard=guard)
+            room.index.lay(settled.draft, settled.commit.revision)
+            room.log.append(settled.commit)
+            room.by_id[settled.commit.id] = settled.commit
+            return settled.commit
+
+    def apply_all(self, batches: Sequence[Batch]) -> list[Commit]:
+        """Applies batches in order; stops at the first refused."""
+        return [self.apply(batch) for batch in batches]
+
+    def fetch(self, ids: Sequence[IntentId]) -> list[Intent | None]:
+        """Returns the intents in the order of the ids, None for each that is not there."""
+        return self._here().index.fetch(ids)
+
+    def neighbours(self, ids: Sequence[IntentId], walk: Walk) -> list[Edge]:
+        """Returns the edges at any of the ids that the walk takes."""
+        room = self._here()
+        with room.lock:
+            return room.index.neighbours(ids, walk)
+
+    def select(self, where: IntentFilter, page: Page) -> Found:
+        """Returns one page of the intents the filter means."""
+        room = self._here()
+        with room.lock:
+            return room.index.select(where, page)
+
+    def count(self, where: IntentFilter) -> dict[IntentStatus, int]:
+        """Returns how many intents the filter means, by status."""
+        room = self._here()
+        with room.lock:
+            return room.index.count(where)
+
+    def search(self, text: str, limit: int) -> list[Hit]:
+        """Returns the intents that hold every word, best first."""
+        room = self._here()
+        with room.lock:
+            return room.index.search(text, limit)
+
+    def entries(self, since: Revision = 0) -> Iterator[Commit]:
+        """Yields the commits after ``since``, in order."""
+        room = self._here()
+        with room.lock:
+            log = list(room.log)
+        return (commit for commit in log if commit.revision > since)
+
+    def trail(self, id: IntentId) -> list[Entry]:
+        """Returns every change of the intent and of the edges at it, oldest first."""
+        room = self._here()
+        with room.lock:
+            subjects = set(room.index.subjects_at(id))
+            return [entry for commit in room.log for entry in entries_of(commit, subjects)]
+
+    def commit(self, id: str) -> Commit | None:
+        """Returns the commit with this commit id, or None."""
+        return self._here().by_id.get(id)
+
+    @property
+    def revision(self) -> Revision:
+        """The sequence number of the last commit."""
+        return self._here().index.revision
+
+    def verify(self) -> Iterator[Problem]:
+        """Yields what does not chain in the log."""
+        room = self._here()
+        with room.lock:
+            log = list(room.log)
+        check = ChainCheck()
+        for commit in log:
+            yield from check.follow(commit)
+
+    def graphs(self) -> list[str]:
+        """Returns the names of the graphs in the same store."""
+        self._here()
+        return sorted(self._own if self._name is None else _shared[self._name])
+
+    def facts(self) -> Mapping[str, Any]:
+        """Returns what a person asks about the place."""
+        room = self._here()
+        return {
+            "kind": "memory",
+            "name": self._name,
+            "graph": self._graph,
+            "durable": False,
+            "read_only": self._read_only,
+            "revision": room.index.revision,
+        }
