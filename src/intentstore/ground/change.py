@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Union
 import msgspec
 
 from .errors import FieldInvalid
-from .types import Edge, EdgeKey, EdgeType, Intent, IntentId, Revision, check_id, check_integer, check_name
+from .types import Edge, EdgeKey, EdgeType, Intent, IntentId, Revision, check_integer, check_name
 from .values import check_text, freeze_time
 
 if TYPE_CHECKING:
@@ -76,8 +76,13 @@ class Unlink(_Change, frozen=True, kw_only=True, omit_defaults=True, tag="unlink
     target: IntentId
 
     @property
-    def subject(self) -> Subject:
+    def key(self) -> EdgeKey:
+        """The key of the edge to be deleted."""
         return (self.source, self.type, self.target)
+
+    @property
+    def subject(self) -> Subject:
+        return self.key
 
 
 class Note(_Change, frozen=True, kw_only=True, omit_defaults=True, tag="note"):
@@ -169,7 +174,3 @@ NO_HEAD = Head(0, "")
 Guard = Callable[["Reader", "Reader", Sequence[Change]], None]
 """Sees (state before, state after, changes) inside the write, before anything is durable; raises to refuse."""
 
-
-def check_subject_id(id: object) -> str:
-    """Returns the id of an intent a change names."""
-    return check_id(id, "id")

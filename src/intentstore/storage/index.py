@@ -13,9 +13,10 @@ from typing import Any
 
 from sortedcontainers import SortedList
 
-from ..codec import decode_intent
+from ..codec import decode_intent, encode_intent
 from ..ground.change import NO_HEAD, Head, Subject
 from ..ground.errors import QueryInvalid
+from ..ground.protocol import Problem
 from ..ground.query import (
     Direction,
     Found,
@@ -101,6 +102,11 @@ class Index:
             if intent is not None:
                 yield intent
 
+    def bodies(self) -> Iterator[tuple[IntentId, bytes]]:
+        """Yields every intent's id and canonical JSON."""
+        for id, held in self._intents.items():
+            yield id, held if type(held) is bytes else encode_intent(held)  # type: ignore[arg-type]  # not bytes
+
     def edges(self) -> list[Edge]:
         """Returns every edge."""
         return list(self._edges.values())
@@ -114,6 +120,23 @@ class Index:
     def head(self, subject: Subject) -> Head:
         """Returns the end of one subject's chain."""
         return self._heads.get(subject, NO_HEAD)
+
+    def differences(self, truth: Index, ends: dict[Subject, Head]) -> Iterator[Problem]:
+        """Yields where this state is not the one the log gives, and the edges that lack an end."""
+        expected = dict(truth.bodies())
+        for id, body in self.bodies():
+            if expected.pop(id, None) != body:
+                yield Problem(f"intent {id}", "differs from what the log says")
+        for id in expected:
+            yield Problem(f"intent {id}", "is in the log but not in the state")
+        if {edge.key: edge for edge in self.edges()} != {edge.key: edge for edge in truth.edges()}:
+            yield Problem("edges", "differ from what the log says")
+        if self._heads != ends:
+            yield Problem("chains", "end elsewhere than the log says")
+        for edge in self.edges():
+            for end in (edge.source, edge.target):
+                if end not in self._intents:
+                    yield Problem(f"edge {edge.source} {edge.type} {edge.target}", f"has no intent {end}")
 
     def __len__(self) -> int:
         return len(self._intents)

@@ -157,7 +157,7 @@ def _checked(change: Change, draft: Draft, revision: Revision) -> Change:
         case Link():
             return _checked_link(change, draft, revision)
         case Unlink():
-            if draft.linked([change.subject]) == [None]:
+            if draft.linked([change.key]) == [None]:
                 raise EdgeMissing(change.source, change.type, change.target)
             return change
         case _:
@@ -209,7 +209,7 @@ def _lay(change: Change, draft: Draft, head: Head) -> None:
         case Link():
             draft.edges[change.edge.key] = change.edge
         case Unlink():
-            draft.edges[change.subject] = None
+            draft.edges[change.key] = None
         case Note():
             pass
         case _:
@@ -221,6 +221,15 @@ def _refuse_size(change: Change, size: int) -> None:
     raise FieldInvalid(
         field, f"is {size} bytes encoded, over {MAX_INTENT_BYTES}", hint="keep large content elsewhere and name it here"
     )
+
+
+def replayed(commit: Commit, base: Base) -> Draft:
+    """Returns what a commit read back from the log lays over the state before it, chain ends included."""
+    draft = Draft(base)
+    header = header_bytes(commit)
+    for change in commit.changes:
+        _lay(change, draft, Head(commit.revision, change_hash(header, encode_change(change))))
+    return draft
 
 
 def entries_of(commit: Commit, subjects: set[Subject]) -> Iterator[Entry]:

@@ -1,0 +1,513 @@
+"""A directory that keeps graphs as journals of readable lines, safe for many threads and processes.
+
+Owns the lock, the head, when to write a snapshot, and what this process has read of the journal. The state in
+memory is an `Index`, changed only after the bytes that made it so are durable. What may be cut, and where a
+record stands, is `segments`' to say; what a change means is `ledger`'s.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+import warnings
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ..codec import decode_commit, encode_commit
+from ..ground.change import Batch, Commit, Entry, Guard
+from ..ground.errors import Closed, Corrupt, Full, IntentStoreError, Locked, ReadOnly, StorageError
+from ..ground.identity import uuid7
+from ..ground.protocol import Capabilities, Problem
+from ..ground.query import Found, Hit, IntentFilter, Page, Walk
+from ..ground.types import Edge, Intent, IntentId, IntentStatus, Revision
+from .disk import Disk, check_directory, network_kind, storage_error
+from .group import Lane, Ticket
+from .home import Home
+from .index import Index
+from .ledger import ChainCheck, Draft, Settled, entries_of, replayed, settle
+from .segments import Place, Segments
+from .snapshot import drop_older, read_snapshot, snapshots, write_snapshot
+
+HEAD_EVERY = 1000
+"""Commits between two writings of the head: at most so many lie behind it, where a torn tail may be cut."""
+HEAD_SECONDS = 10.0
+"""Seconds after which the next commit writes the head, though fewer than `HEAD_EVERY` lie behind it."""
+SNAPSHOT_AT_CLOSE = 1 << 20
+SNAPSHOT_WHILE_OPEN = 32 << 20
+
+_alive: weakref.WeakSet[FileStorage] = weakref.WeakSet()
+
+
+def _in_child() -> None:
+    # flock belongs to the open file, which parent and child share: the child must not use it.
+    for storage in list(_alive):
+        storage._forked = True
+
+
+os.register_at_fork(after_in_child=_in_child)
+
+
+class FileStorage:
+    """Keeps one graph of a file store. What it acknowledged is on stable storage (``durability="full"``)."""
+
+    capabilities = Capabilities(persistent=True, multi_process=True, searches_text=True, compacts=True)
+
+    def __init__(
+        self,
+        path: str | Path,
+        graph: str = "default",
+        *,
+        create: bool = True,
+        read_only: bool = False,
+        durability: str = "full",
+        timeout_s: float = 30.0,
+        new_id: Callable[[], str] = uuid7,
+        disk: Disk | None = None,
+    ) -> None:
+        self._path, self._graph = Path(path), graph
+        self._create, self._read_only, self._durability = create and not read_only, read_only, durability
+        self._timeout_s, self._new_id, self._disk = timeout_s, new_id, disk or Disk()
+        self._home = Home(self._disk, self._path)
+        self._folder = self._home.folder(graph)
+        self._lane: Lane[Any] = Lane(self._run)
+        self._state = threading.RLock()
+        self._opened = self._forked = self._writing = False
+        self._dead: IntentStoreError | None = None
+        self._lock_fd = -1
+        self._index = Index()
+        self._segments = Segments(self._disk, self._folder, graph, durable=durability == "full")
+        self._ids: dict[str, Revision] | None = None
+        self._head: Place = Place()
+        self._head_at = 0.0
+        self._snapshot_bytes = 0
+        self._tail_bytes = 0
+        self._seen = 0
+        self._cut: dict[str, int] | None = None
+
+    # --- opening and closing ---
+
+    def open(self) -> None:
+        """Recovers what a crash left and reads the state; raises, without changing anything, if it is damaged."""
+        if self._opened:
+            return
+        self._dead, self._ids, self._forked = None, None, False
+        with self._translated("opening"):
+            self._home.enter(create=self._create, timeout_s=self._timeout_s)
+            try:
+                if self._read_only:
+                    self._load()
+                else:
+                    self._prepare()
+            except BaseException:
+                self._release()
+                raise
+        self._opened = True
+        _alive.add(self)
+
+    def _prepare(self) -> None:
+        """Reads the graph under its lock; makes it if it is new; cuts a torn tail."""
+        self._disk.make_directory(self._folder)
+        check_directory(self._folder)
+        self._lock_fd = self._disk.open_append(self._folder / "lock", create=True)
+        self._disk.lock(self._lock_fd, timeout_s=self._timeout_s)
+        try:
+            if not self._disk.lock_excludes(self._folder / "lock"):
+                raise Locked(f"{self._folder}: locks do not exclude here", hint="use a local file system")
+            kind = network_kind(self._folder)
+            if kind is not None:
+                warnings.warn(f"{self._folder} is on {kind}, whose locks are not to be trusted", stacklevel=4)
+            if not self._disk.is_there(self._folder / "head"):
+                self._begin()
+            self._load()
+            cut = self._segments.settle_tail(self._head.revision)
+            if cut:
+                self._cut = {"cut_bytes": cut, "after_revision": self._index.revision}
+            self._seen = self._disk.size(self._segments.fd)
+        finally:
+            self._disk.unlock(self._lock_fd)
+
+    def _begin(self) -> None:
+        """Makes a new graph: the journal first, the head last, so that a crash between leaves nothing to trust."""
+        firsts = self._segments.firsts()
+        if firsts:
+            holding = self._disk.read_whole(self._segments.path(firsts[0])).count(b"\n")
+            if len(firsts) > 1 or holding > 1:
+                raise Corrupt(str(self._folder / "head"), "the head is missing though the journal holds commits")
+        self._segments.create(Place(0, 0, 0, Place().sum))
+        self._home.write_head(self._graph, self._segments.place)
+        self._segments.leave()
+
+    def _load(self) -> None:
+        """Reads head, snapshot and journal into a fresh index."""
+        self._head = self._home.read_head(self._graph)
+        self._head_at = time.monotonic()
+        there = snapshots(self._disk, self._folder)
+        if there:
+            index, digest, self._snapshot_bytes = read_snapshot(self._disk, self._folder, there[-1], self._graph)
+            place = Place(there[-1] + 1, 0, there[-1], digest)
+        else:
+            index, place = Index(), Place(1, 0, 0, Place().sum)
+        self._index, self._tail_bytes = index, 0
+        self._segments.enter(place, writable=not self._read_only)
+        self._follow()
+        self._seen = self._segments.place.offset
+        if self._read_only and self._index.revision < self._head.revision:
+            raise Corrupt(
+                str(self._segments.path(self._segments.place.segment)),
+                f"the journal is whole up to revision {self._index.revision}, the head names {self._head.revision}",
+            )
+
+    def close(self) -> None:
+        """Writes the head (and a snapshot where it pays) and lets go of the files."""
+        if not self._opened:
+            return
+        self._lane.alone(self._close)
+
+    def _close(self) -> None:
+        if not self._opened:
+            return
+        self._opened = False
+        try:
+            if not self._read_only and not self._forked and self._dead is None:
+                with self._translated("closing"), self._locked():
+                    if self._tail_bytes > max(SNAPSHOT_AT_CLOSE, self._snapshot_bytes // 2):
+                        self._write_snapshot()
+                    elif self._segments.place.revision != self._head.revision:
+                        self._write_head()
+        finally:
+            self._release()
+
+    def _release(self) -> None:
+        self._opened = False
+        with self._state:
+            self._segments.leave()
+            lock_fd, self._lock_fd = self._lock_fd, -1
+            if lock_fd >= 0:
+                self._disk.close(lock_fd)
+        _alive.discard(self)
+
+    # --- writing ---
+
+    def apply(self, batch: Batch, *, guard: Guard | None = None) -> Commit:
+        """Applies the batch, all or nothing; durable when it returns. A known batch id returns its commit."""
+        self._check_writable()
+        return self._lane.submit(Ticket(batch, guard))
+
+    def apply_all(self, batches: Sequence[Batch]) -> list[Commit]:
+        """Applies batches in order under one sync; stops at the first refused, keeping those before it."""
+        self._check_writable()
+        tickets = [Ticket(batch, None) for batch in batches]
+        self._lane.alone(lambda: self._run(tickets, stop=True))
+        return [ticket.result() for ticket in tickets]
+
+    def _check_writable(self) -> None:
+        self._check_open()
+        if self._read_only:
+            raise ReadOnly(f"{self._path} was opened read-only", hint="open it without read_only")
+        self._check_alive()
+
+    def _check_alive(self) -> None:
+        if self._dead is not None:
+            raise ReadOnly(
+                f"{self._path} refuses writes since one failed: {self._dead}",
+                hint="close the store and open it again, which reads the disk anew",
+            ) from self._dead
+
+    def _run(self, group: list[Ticket], *, stop: bool = False) -> None:
+        """Writes a group of batches under the lock: settle each, append all, sync once, then change the state."""
+        self._check_open()
+        self._check_alive()
+        with self._translated("writing"), self._locked():
+            settled = self._settle(group, stop=stop)
+            if settled:
+                bodies = [(each.commit.revision, encode_commit(each.commit, each.bodies)) for _, each in settled]
+                self._append(bodies)
+                self._publish(settled, sum(len(body) for _, body in bodies))
+
+    def _settle(self, group: list[Ticket], *, stop: bool) -> list[tuple[Ticket, Settled]]:
+        upper = Draft(self._index)
+        last = self._index.revision
+        found: list[tuple[Ticket, Settled]] = []
+        new: dict[str, Commit] = {}
+        for ticket in group:
+            try:
+                id = ticket.batch.id
+                known = None if id is None else new.get(id) or self.commit(id)
+                if known is not None:
+                    ticket.commit = known
+                    continue
+                settled = settle(ticket.batch, upper, last=last, new_id=self._new_id, guard=ticket.guard)
+            except Exception as error:  # a refused batch leaves its neighbours alone
+                ticket.error = error
+                if stop:
+                    break
+                continue
+            upper.absorb(settled.draft)
+            last = settled.commit.revision
+            new[settled.commit.id] = settled.commit
+            found.append((ticket, settled))
+        return found
+
+    def _append(self, bodies: list[tuple[int, bytes]]) -> None:
+        """Makes the records durable; on a full disk rolls back, on any other failure the handle is dead."""
+        place = self._segments.place
+        try:
+            self._segments.append(bodies)
+        except BaseException as error:
+            self._segments.place = place
+            self._fail(error, place)
+            raise
+
+    def _fail(self, error: BaseException, place: Place) -> None:
+        cause = storage_error(error, self._path, "writing") if isinstance(error, OSError) else None
+        if isinstance(cause, Full):
+            with contextlib.suppress(OSError):
+                self._disk.truncate(self._segments.fd, place.offset)
+                self._disk.sync(self._segments.fd)
+                return
+        self._dead = cause or StorageError(f"{self._path}: writing was interrupted", hint="open the store again")
+
+    def _publish(self, settled: list[tuple[Ticket, Settled]], size: int) -> None:
+        with self._state:
+            for ticket, each in settled:
+                self._index.lay(each.draft, each.commit.revision)
+                if self._ids is not None:
+                    self._ids[each.commit.id] = each.commit.revision
+                ticket.commit = each.commit
+            self._seen = self._segments.place.offset
+        self._tail_bytes += size
+        try:
+            self._upkeep()
+        except OSError as error:  # the commits stand; only the handle is done for
+            self._dead = storage_error(error, self._path, "writing the head")
+
+    def _upkeep(self) -> None:
+        if self._tail_bytes > max(SNAPSHOT_WHILE_OPEN, 2 * self._snapshot_bytes):
+            self._write_snapshot()
+        elif (
+            self._index.revision - self._head.revision >= HEAD_EVERY or time.monotonic() - self._head_at > HEAD_SECONDS
+        ):
+            self._write_head()
+
+    def _write_head(self) -> None:
+        self._home.write_head(self._graph, self._segments.place)
+        self._head, self._head_at = self._segments.place, time.monotonic()
+
+    def _write_snapshot(self) -> None:
+        """Ends the journal file, writes the state at its end, and only then lets older snapshots go."""
+        revision = self._index.revision
+        if not snapshots(self._disk, self._folder)[-1:] == [revision]:
+            ended = self._segments.end()
+            self._snapshot_bytes = write_snapshot(self._disk, self._folder, self._index, ended, self._graph)
+            self._segments.create(ended)
+        with self._state:
+            self._seen = self._segments.place.offset
+        self._write_head()
+        self._tail_bytes = 0
+        drop_older(self._disk, self._folder, revision)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Holds the writer lock; inside, the index is what the journal says and nobody else appends."""
+        self._disk.lock(self._lock_fd, timeout_s=self._timeout_s)
+        try:
+            with self._state:
+                self._follow()
+                if self._disk.size(self._segments.fd) != self._segments.place.offset:
+                    self._refresh_head()
+                    cut = self._segments.settle_tail(self._head.revision)
+                    self._cut = {"cut_bytes": cut, "after_revision": self._index.revision}
+                    self._seen = self._segments.place.offset
+                elif self._segments.at_end:
+                    self._segments.create(self._segments.place)
+                self._writing = True
+            yield
+        finally:
+            self._writing = False
+            self._disk.unlock(self._lock_fd)
+
+    def _refresh_head(self) -> None:
+        self._head = self._home.read_head(self._graph)
+
+    # --- following the journal ---
+
+    def _follow(self) -> None:
+        """Reads what was appended since, at opening or by other processes."""
+        if self._disk.size(self._segments.fd) < self._segments.place.offset:
+            self._load()  # another process took back what it had written, on a full disk
+            return
+        before = self._segments.place
+        for frame in self._segments.read_on(writable=not self._read_only):
+            commit = decode_commit(frame.body)
+            if frame.revision == self._head.revision and frame.sum != self._head.sum:
+                raise Corrupt(str(self._folder / "head"), f"revision {frame.revision} is not the one the head names")
+            self._index.lay(replayed(commit, self._index), commit.revision)
+            if self._ids is not None:
+                self._ids[commit.id] = commit.revision
+            self._tail_bytes += len(frame.body)
+        if self._segments.place != before:
+            self._seen = self._segments.place.offset
+
+    def _catch_up(self) -> None:
+        self._check_open()
+        if self._writing:
+            return
+        with self._state, self._translated("reading"):
+            if not self._writing and self._opened:
+                self._follow()
+
+    def _fresh(self) -> Index:
+        """Returns the index, other processes' commits included."""
+        try:
+            if self._forked or self._disk.size(self._segments.fd) != self._seen:
+                self._catch_up()
+        except OSError as error:
+            self._check_open()
+            raise storage_error(error, self._path, "reading") from error
+        return self._index
+
+    # --- reading ---
+
+    def fetch(self, ids: Sequence[IntentId]) -> list[Intent | None]:
+        """Returns the intents in the order of the ids, None for each that is not there."""
+        return self._fresh().fetch(ids)
+
+    def neighbours(self, ids: Sequence[IntentId], walk: Walk) -> list[Edge]:
+        """Returns the edges at any of the ids that the walk takes."""
+        index = self._fresh()
+        with self._state:
+            return index.neighbours(ids, walk)
+
+    def select(self, where: IntentFilter, page: Page) -> Found:
+        """Returns one page of the intents the filter means."""
+        index = self._fresh()
+        with self._state:
+            return index.select(where, page)
+
+    def count(self, where: IntentFilter) -> dict[IntentStatus, int]:
+        """Returns how many intents the filter means, by status."""
+        index = self._fresh()
+        with self._state:
+            return index.count(where)
+
+    def search(self, text: str, limit: int) -> list[Hit]:
+        """Returns the intents that hold every word, best first."""
+        index = self._fresh()
+        with self._state:
+            return index.search(text, limit)
+
+    def entries(self, since: Revision = 0) -> Iterator[Commit]:
+        """Yields the commits after ``since``, in order, as far as the log reached when asked."""
+        return self._commits(since, self._fresh().revision)
+
+    def _commits(self, since: Revision, until: Revision) -> Iterator[Commit]:
+        with self._translated("reading"):
+            for frame in self._segments.frames(since, until):
+                yield decode_commit(frame.body)
+
+    def trail(self, id: IntentId) -> list[Entry]:
+        """Returns every change of the intent and of the edges at it, oldest first, by following the chains back."""
+        index = self._fresh()
+        with self._state:
+            subjects = set(index.subjects_at(id))
+            todo = {index.head(subject).revision for subject in subjects} - {0}
+        found: dict[Revision, list[Entry]] = {}
+        while todo:
+            revision = todo.pop()
+            for commit in self._commits(revision - 1, revision):
+                found[revision] = list(entries_of(commit, subjects))
+                todo |= {entry.change.before for entry in found[revision]} - {0} - found.keys()
+        return [entry for revision in sorted(found) for entry in found[revision]]
+
+    def commit(self, id: str) -> Commit | None:
+        """Returns the commit with this commit id, or None. The first call reads the journal through, once."""
+        revision = self._known_ids().get(id)
+        return None if revision is None else next(self._commits(revision - 1, revision), None)
+
+    def _known_ids(self) -> dict[str, Revision]:
+        index = self._fresh()
+        with self._state:
+            if self._ids is None:
+                frames = self._segments.frames(0, index.revision)
+                self._ids = {msgspec.json.decode(frame.body, type=_JustId).id: frame.revision for frame in frames}
+            return self._ids
+
+    @property
+    def revision(self) -> Revision:
+        """The sequence number of the last commit."""
+        return self._fresh().revision
+
+    # --- care ---
+
+    def verify(self) -> Iterator[Problem]:
+        """Yields what is wrong: the log read from its first record, against the state that questions are asked of."""
+        index = self._fresh()
+        check, again = ChainCheck(), Index()
+        try:
+            for commit in self.entries():
+                yield from check.follow(commit)
+                again.lay(replayed(commit, again), commit.revision)
+        except Corrupt as error:
+            yield Problem(str(error.where), str(error.what))
+            return
+        with self._state:
+            yield from index.differences(again, check.ends)
+
+    def compact(self) -> Mapping[str, Any]:
+        """Writes a snapshot and begins a new journal file; the old ones stay, they are the history."""
+        self._check_writable()
+        before = self._home.size(self._graph)
+        self._lane.alone(self._compact)
+        return {"bytes_before": before, "bytes_after": self._home.size(self._graph)}
+
+    def _compact(self) -> None:
+        with self._translated("compacting"), self._locked():
+            self._write_snapshot()
+
+    def graphs(self) -> list[str]:
+        """Returns the names of the graphs in the same store."""
+        self._check_open()
+        return self._home.graphs()
+
+    def facts(self) -> Mapping[str, Any]:
+        """Returns what a person asks about the place."""
+        index = self._fresh()
+        return {
+            "kind": "file",
+            "path": str(self._path),
+            "graph": self._graph,
+            "durable": self._durability == "full",
+            "read_only": self._read_only or self._dead is not None,
+            "revision": index.revision,
+            "bytes": self._home.size(self._graph),
+            "recovered": self._cut,
+            "failed": str(self._dead) if self._dead is not None else None,
+        }
+
+    # --- borders ---
+
+    def _check_open(self) -> None:
+        if self._forked:
+            raise Closed(f"{self._path} was opened before this process was forked", hint="open it again here")
+        if not self._opened:
+            raise Closed(f"{self._path} is closed", hint="open it again")
+
+    @contextlib.contextmanager
+    def _translated(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if isinstance(error, IntentStoreError):
+                raise
+            raise storage_error(error, self._path, doing) from error
+
+
+class _JustId(msgspec.Struct):
+    id: str
+

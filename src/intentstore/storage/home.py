@@ -1,0 +1,115 @@
+"""The directory of a file store: its marker, its graphs' folders, and each graph's head file.
+
+::
+
+    DIR/format.json                  {"intentstore": 1, "encoding": "json"}; refuses what is newer or foreign
+    DIR/graphs/NAME/lock             held while writing
+    DIR/graphs/NAME/head             one frame: how far the journal certainly goes
+    DIR/graphs/NAME/journal-N.jsonl  commits from revision N on
+    DIR/graphs/NAME/snapshot-N.tsv   the state after revision N
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+import msgspec
+
+from ..ground.errors import Corrupt, TooNew, Unavailable
+from .disk import Disk, check_directory
+from .journal import ZERO, read_frame, write_frame
+from .segments import Place
+
+VERSION = 1
+_OURS = frozenset({"lock", "format.json", "format.json.tmp", "graphs"})
+
+
+class Home:
+    """One file store's directory."""
+
+    def __init__(self, disk: Disk, path: Path) -> None:
+        self.disk, self.path = disk, path
+
+    def folder(self, graph: str) -> Path:
+        """Returns where a graph is kept; any name gives a plain, distinct file name."""
+        return self.path / "graphs" / quote(graph, safe=" ").replace(".", "%2E")
+
+    def graphs(self) -> list[str]:
+        """Returns the names of the graphs that are kept here, sorted."""
+        folder = self.path / "graphs"
+        if not self.disk.is_there(folder):
+            return []
+        names = [name for name in self.disk.names(folder) if self.disk.is_there(folder / name / "head")]
+        return sorted(unquote(name) for name in names)
+
+    def enter(self, *, create: bool, timeout_s: float) -> None:
+        """Checks that the directory is a file store of ours, or makes it one where it is new or empty."""
+        marker = self.path / "format.json"
+        if not self.disk.is_there(marker):
+            if not create:
+                raise Unavailable(
+                    f"no file store at {self.path}", hint=f"make one: intent init file:{self.path}", path=str(self.path)
+                )
+            self._make(marker, timeout_s)
+        check_directory(self.path)
+        self._check_marker(marker)
+
+    def _make(self, marker: Path, timeout_s: float) -> None:
+        self.disk.make_directory(self.path)
+        check_directory(self.path)
+        foreign = [name for name in self.disk.names(self.path) if name not in _OURS]
+        if foreign:
+            raise Unavailable(
+                f"{self.path} holds other files ({foreign[0]}, …) and no file store",
+                hint="name an empty or new directory",
+                path=str(self.path),
+            )
+        fd = self.disk.open_append(self.path / "lock", create=True)
+        try:
+            self.disk.lock(fd, timeout_s=timeout_s)
+            if not self.disk.is_there(marker):
+                self.disk.make_directory(self.path / "graphs")
+                self.disk.write_whole(marker, b'{"intentstore":%d,"encoding":"json"}\n' % VERSION)
+        finally:
+            self.disk.close(fd)
+
+    def _check_marker(self, marker: Path) -> None:
+        try:
+            found = json.loads(self.disk.read_whole(marker))
+            version, encoding = int(found["intentstore"]), found["encoding"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise Corrupt(str(marker), "is not the marker of a file store", hint="restore the file") from error
+        if version > VERSION:
+            raise TooNew(
+                f"{self.path} has format {version}, this intentstore knows {VERSION}", hint="upgrade intentstore"
+            )
+        if encoding != "json":
+            raise TooNew(f"{self.path} is encoded in {encoding}, which this intentstore lacks", hint="upgrade intentstore")
+
+    # --- the head of a graph ---
+
+    def read_head(self, graph: str) -> Place:
+        """Returns how far the journal of a graph certainly goes."""
+        path = self.folder(graph) / "head"
+        try:
+            data = self.disk.read_whole(path)
+        except FileNotFoundError:
+            raise Unavailable(
+                f"no graph {graph!r} in {self.path}", hint="open it for writing once, or see intent stats", graph=graph
+            ) from None
+        frame = read_frame(data.removesuffix(b"\n"))
+        if frame is None or frame.prev != ZERO:
+            raise Corrupt(str(path), "the head does not match its checksum")
+        return msgspec.json.decode(frame.body, type=Place)
+
+    def write_head(self, graph: str, place: Place) -> None:
+        """Makes this place the head, old or new at every instant; the journal up to it is durable already."""
+        line, _ = write_frame(msgspec.json.encode(place), revision=place.revision, group=place.revision, prev=ZERO)
+        self.disk.write_whole(self.folder(graph) / "head", line)
+
+    def size(self, graph: str) -> int:
+        """Returns the bytes that a graph's files take."""
+        folder = self.folder(graph)
+        return sum((folder / name).stat().st_size for name in self.disk.names(folder))
