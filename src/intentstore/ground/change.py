@@ -120,7 +120,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     revision: Revision | None = None
 
     def __post_init__(self) -> None:
-        if len(self.changes) > MAX_CHANGES:
+        if len(self.changes) > MAX_CHANGES and self.revision is None:
             raise FieldInvalid(
                 "changes", f"are {len(self.changes)}, over {MAX_CHANGES}", hint="split the transaction"
             )

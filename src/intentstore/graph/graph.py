@@ -1,0 +1,395 @@
+"""The public face: every verb of an intent graph, each a few lines over a storage and the modules beside this one.
+
+Owns the clock, the actor and the ids; keeps no state of the graph itself. Safe to share between threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from ..ground.change import Batch, Change, Commit, Entry, Guard, Note, Put
+from ..ground.errors import FieldInvalid, IntentMissing, Unsupported
+from ..ground.identity import utc_now, uuid7
+from ..ground.protocol import IntentStorage, ListsGraphs, Problem
+from ..ground.query import EVERYTHING, Direction, Found, Hit, IntentFilter, Page, Sort, Walk
+from ..ground.types import Edge, Intent, IntentId, IntentStatus, Revision, check_id, check_name
+from . import ready as readiness
+from . import transfer
+from .lifecycle import check_move
+from .transaction import Transaction
+from .traverse import DOWNWARD, UPWARD, path, reachable, refuse_cycles, resolved
+
+_ANY = Walk()
+_PAGE = 10_000
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What `IntentGraph.verify` found: ``ok`` when nothing is wrong."""
+
+    ok: bool
+    problems: tuple[Problem, ...] = ()
+
+
+class Branch(msgspec.Struct, frozen=True):
+    """An intent with its subgoals below it. An intent with several parents stands below each, unfolded once."""
+
+    intent: Intent
+    children: tuple[Branch, ...] = ()
+
+
+class IntentGraph:
+    """Goals, how they relate and how far they have come, kept in a storage.
+
+    >>> from intentstore import open_graph, Intent
+    >>> with open_graph("memory:", actor="planner") as graph:
+    ...     ship = graph.store(Intent(goal="Ship 1.0"))
+    ...     test = graph.store(Intent(goal="Pass the suite", priority=8))
+    ...     edge = graph.link(test.id, "is_subgoal_of", ship.id)
+    ...     [intent.goal for intent in graph.ready()]
+    ['Pass the suite']
+    """
+
+    def __init__(
+        self,
+        storage: IntentStorage,
+        *,
+        graph: str = "default",
+        actor: str | None = None,
+        clock: Callable[[], datetime] = utc_now,
+        new_id: Callable[[], str] = uuid7,
+    ) -> None:
+        self.storage, self.name = storage, graph
+        self.actor = None if actor is None else check_name(actor, "actor")
+        self._clock, self._new_id = clock, new_id
+
+    def __enter__(self) -> IntentGraph:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the storage. Closing twice is harmless."""
+        self.storage.close()
+
+    # --- reading by id ---
+
+    def get(self, id: IntentId) -> Intent | None:
+        """Returns the intent, or None."""
+        return self.storage.fetch((id,))[0]
+
+    def intent(self, id: IntentId) -> Intent:
+        """Returns the intent, or raises `IntentMissing`."""
+        found = self.get(check_id(id, "id"))
+        if found is None:
+            raise IntentMissing(id)
+        return found
+
+    def fetch(self, ids: Sequence[IntentId]) -> list[Intent | None]:
+        """Returns the intents in the order of the ids, None for each that is not there."""
+        return self.storage.fetch(ids)
+
+    def intents(self, ids: Iterable[IntentId]) -> list[Intent]:
+        """Returns the intents in the order of the ids; one that is not there is `IntentMissing`."""
+        wanted = list(ids)
+        found = self.storage.fetch(wanted)
+        for id, intent in zip(wanted, found, strict=True):
+            if intent is None:
+                raise IntentMissing(id)
+        return [intent for intent in found if intent is not None]
+
+    # --- writing ---
+
+    def transaction(self, *, reason: str | None = None, commit_id: str | None = None) -> Transaction:
+        """Returns a block whose changes become one commit, all or nothing; the same commit id again is the same commit."""
+        return Transaction(
+            partial(self._commit, reason=reason, commit_id=commit_id), now=self._clock, new_id=self._new_id
+        )
+
+    def apply(self, changes: Sequence[Change], *, reason: str | None = None, commit_id: str | None = None) -> Commit:
+        """Applies changes as one commit, all or nothing."""
+        return self._commit(tuple(changes), reason=reason, commit_id=commit_id)
+
+    def _commit(
+        self, changes: tuple[Change, ...], *, reason: str | None, commit_id: str | None = None, guard: Guard = refuse_cycles
+    ) -> Commit:
+        batch = Batch(changes=changes, at=self._clock(), id=commit_id, actor=self.actor, reason=reason)
+        return self.storage.apply(batch, guard=guard)
+
+    def store(self, intent: Intent, *, reason: str | None = None) -> Intent:
+        """Stores a new intent and returns it with id, revision and times; a taken id is `AlreadyThere`."""
+        with self.transaction(reason=reason) as tx:
+            tx.store(intent)
+        return _last_put(tx)
+
+    def update(self, intent: Intent, *, reason: str | None = None) -> Intent:
+        """Stores a new content if nobody changed the intent since it was read, else `StaleRevision`."""
+        if intent.revision == 0:
+            raise FieldInvalid("revision", "is missing", hint="update what get() returned, or store() a new intent")
+        with self.transaction(reason=reason) as tx:
+            tx.update(intent)
+        return _last_put(tx)
+
+    def delete(self, *ids: IntentId, reason: str | None = None) -> Commit | None:
+        """Deletes the intents and every edge at them in one commit; returns it, None when no id was given."""
+        with self.transaction(reason=reason) as tx:
+            tx.delete(*dict.fromkeys(ids))
+        return tx.commit
+
+    def note(self, id: IntentId, text: str) -> Entry:
+        """Appends a remark to the intent's history; its content and revision stay as they are."""
+        commit = self._commit((Note(id=id, text=text),), reason=None)
+        return Entry(
+            revision=commit.revision, commit=commit.id, at=commit.at, actor=commit.actor, change=commit.changes[0]
+        )
+
+    # --- edges ---
+
+    def link(
+        self,
+        source: IntentId,
+        type: str,
+        target: IntentId,
+        *,
+        weight: float | None = None,
+        metadata: Any = None,
+        reason: str | None = None,
+    ) -> Edge:
+        """Stores an edge: *source* type *target*. A cycle, a missing end and a second such edge are refused."""
+        with self.transaction(reason=reason) as tx:
+            edge = tx.link(source, type, target, weight=weight, metadata=metadata)
+        assert tx.commit is not None
+        return edge.replace(revision=tx.commit.revision)
+
+    def unlink(self, source: IntentId, type: str, target: IntentId, *, reason: str | None = None) -> None:
+        """Deletes an edge; `EdgeMissing` if there is none."""
+        with self.transaction(reason=reason) as tx:
+            tx.unlink(source, type, target)
+
+    def edges(
+        self, id: IntentId, *, types: Iterable[str] = (), direction: str | Direction = Direction.BOTH
+    ) -> list[Edge]:
+        """Returns the edges at an intent, symmetric ones from either end."""
+        self.intent(id)
+        return self.storage.neighbours([id], Walk(types=frozenset(types), direction=Direction(direction)))
+
+    def edges_of(self, ids: Sequence[IntentId], walk: Walk = _ANY) -> list[Edge]:
+        """Returns the edges at any of the ids, each once."""
+        return self.storage.neighbours(ids, walk)
+
+    def parents(self, id: IntentId) -> list[Intent]:
+        """Returns the intents this one is a subgoal of."""
+        return self._reach(id, UPWARD, 1)
+
+    def children(self, id: IntentId) -> list[Intent]:
+        """Returns the subgoals of this intent."""
+        return self._reach(id, DOWNWARD, 1)
+
+    def ancestors(self, id: IntentId, *, depth: int | None = None) -> list[Intent]:
+        """Returns everything above: parents, their parents, …, nearest first."""
+        return self._reach(id, UPWARD, depth)
+
+    def descendants(self, id: IntentId, *, depth: int | None = None) -> list[Intent]:
+        """Returns everything below: subgoals, their subgoals, …, nearest first."""
+        return self._reach(id, DOWNWARD, depth)
+
+    def _reach(self, id: IntentId, walk: Walk, depth: int | None) -> list[Intent]:
+        self.intent(id)
+        found = self.storage.fetch(reachable(self.storage, [id], walk, depth))
+        return [intent for intent in found if intent is not None]
+
+    def path(self, a: IntentId, b: IntentId, *, types: Iterable[str] = ()) -> list[Edge] | None:
+        """Returns the edges of a shortest way between two intents, in either direction; None if there is none."""
+        self.intents([a, b])
+        return path(self.storage, a, b, Walk(types=frozenset(types)))
+
+    def tree(self, id: IntentId | None = None, *, depth: int | None = None) -> list[Branch]:
+        """Returns the intent with its subgoals below it, or every intent without a parent with its own."""
+        from .tree import forest
+
+        roots = [self.intent(id)] if id is not None else None
+        return forest(self.storage, roots, depth, Branch)
+
+    # --- questions ---
+
+    def list(
+        self,
+        where: IntentFilter = EVERYTHING,
+        *,
+        sort: str | Sort = "created_at",
+        limit: int = 50,
+        after: str | None = None,
+    ) -> Found:
+        """Returns one page of the intents the filter means; ``next`` is the cursor of the page after it."""
+        page = Page(sort=Sort.parse(sort), limit=limit, after=after)
+        return self.storage.select(resolved(where, self.storage), page)
+
+    def each(self, where: IntentFilter = EVERYTHING, *, sort: str | Sort = "id") -> Iterator[Intent]:
+        """Yields every intent the filter means, page by page."""
+        after: str | None = None
+        while True:
+            page = self.list(where, sort=sort, limit=_PAGE, after=after)
+            yield from page.intents
+            after = page.next
+            if after is None:
+                return
+
+    def count(self, where: IntentFilter = EVERYTHING) -> dict[IntentStatus, int]:
+        """Returns how many intents the filter means, by status; statuses with none are left out."""
+        return self.storage.count(resolved(where, self.storage))
+
+    def ready(self, *, limit: int = 20, leaves_only: bool = True) -> Sequence[Intent]:
+        """Returns the intents that can be worked on now: by priority, then age."""
+        return readiness.ready(self.storage, now=self._clock(), limit=limit, leaves_only=leaves_only)
+
+    def blocked(self) -> Sequence[readiness.Waiting]:
+        """Returns the other active intents, each with the reasons why it waits."""
+        return readiness.blocked(self.storage, now=self._clock())
+
+    def search(self, text: str, *, limit: int = 20) -> Sequence[Hit]:
+        """Returns the intents that hold every word of the text, best first."""
+        if not self.storage.capabilities.searches_text:
+            raise Unsupported("this storage has no text search", hint="list with goal_contains instead")
+        return self.storage.search(text, Page(limit=limit).limit)  # type: ignore[attr-defined, no-any-return]  # declared
+
+    # --- lifecycle ---
+
+    def start(self, *ids: IntentId, reason: str | None = None) -> Sequence[Intent]:
+        """Moves the intents to executing, all or none."""
+        return self._move(ids, IntentStatus.EXECUTING, reason)
+
+    def complete(self, *ids: IntentId, reason: str | None = None) -> Sequence[Intent]:
+        """Moves the intents to completed, all or none."""
+        return self._move(ids, IntentStatus.COMPLETED, reason)
+
+    def fail(self, *ids: IntentId, reason: str | None = None) -> Sequence[Intent]:
+        """Moves the intents to failed, all or none."""
+        return self._move(ids, IntentStatus.FAILED, reason)
+
+    def suspend(self, *ids: IntentId, reason: str | None = None) -> Sequence[Intent]:
+        """Moves the intents to suspended, all or none."""
+        return self._move(ids, IntentStatus.SUSPENDED, reason)
+
+    def archive(self, *ids: IntentId, reason: str | None = None) -> Sequence[Intent]:
+        """Moves the intents to archived, all or none."""
+        return self._move(ids, IntentStatus.ARCHIVED, reason)
+
+    def reopen(self, *ids: IntentId, reason: str | None = None) -> Sequence[Intent]:
+        """Moves the intents back to active, all or none."""
+        return self._move(ids, IntentStatus.ACTIVE, reason)
+
+    def _move(self, ids: Sequence[IntentId], status: IntentStatus, reason: str | None) -> Sequence[Intent]:
+        wanted = self.intents(dict.fromkeys(ids))
+        for intent in wanted:
+            check_move(intent, status)
+        with self.transaction(reason=reason) as tx:
+            for intent in wanted:
+                tx.update(intent.replace(status=status))
+        return [] if tx.commit is None else [change.intent for change in tx.commit.changes if type(change) is Put]
+
+    # --- the log ---
+
+    @property
+    def revision(self) -> Revision:
+        """The sequence number of the last commit; 0 when there is none."""
+        return self.storage.revision
+
+    def history(self, id: IntentId) -> Sequence[Entry]:
+        """Returns every change of the intent and of the edges at it, oldest first; deleted intents have one too."""
+        found = self.storage.trail(check_id(id, "id"))
+        if not found:
+            raise IntentMissing(id)
+        return found
+
+    def entries(self, since: Revision = 0) -> Iterator[Commit]:
+        """Yields the commits after ``since``, in order."""
+        return self.storage.entries(since)
+
+    def commit(self, id: str) -> Commit | None:
+        """Returns the commit with this commit id, or None."""
+        return self.storage.commit(check_name(id, "commit_id"))
+
+    # --- care ---
+
+    def backup(self, path: str | Path, *, progress: transfer.Progress | None = None) -> transfer.Receipt:
+        """Writes the whole history to one file, proven by reading it back before it gets its name."""
+        return transfer.backup(self.storage, Path(path), self.name, progress)
+
+    def restore(self, path: str | Path, *, progress: transfer.Progress | None = None) -> transfer.Receipt:
+        """Fills this empty graph from a backup, which is read and proven whole before the first write."""
+        whole = transfer.Tally()
+        for commit in transfer.read_backup(Path(path)):
+            whole.add(commit)
+        return transfer.replay(transfer.read_backup(Path(path)), self.storage, progress, whole.revision)
+
+    def copy(self, to: IntentGraph, *, progress: transfer.Progress | None = None) -> transfer.Receipt:
+        """Brings another graph to this one's history; one that was begun before goes on where it stopped."""
+        return transfer.replay(self.storage.entries(), to.storage, progress, self.storage.revision)
+
+    def receipt(self) -> transfer.Receipt:
+        """Returns what a copy of this graph must have: counts, revision and seal."""
+        tally = transfer.Tally()
+        for commit in self.storage.entries():
+            tally.add(commit)
+        return tally.receipt()
+
+    def verify(self) -> Report:
+        """Checks log, chains and state against one another, and names everything that is wrong."""
+        problems = tuple(self.storage.verify())
+        return Report(not problems, problems)
+
+    def compact(self) -> dict[str, Any]:
+        """Rewrites the store so that it is smaller or opens faster; history stays."""
+        if not self.storage.capabilities.compacts:
+            raise Unsupported("this storage has nothing to compact", hint="nothing needs to be done")
+        return dict(self.storage.compact())  # type: ignore[attr-defined]  # declared
+
+    def health(self) -> dict[str, Any]:
+        """Returns how the store does: ``status`` ok or failed, ``durable``, ``read_only``, what it recovered."""
+        facts = dict(self.storage.facts())
+        return {"status": "failed" if facts.get("failed") else "ok", **facts}
+
+    def stats(self) -> dict[str, Any]:
+        """Returns the figures of the graph: intents by status, edges, revision, and the facts of its place."""
+        by_status = self.count()
+        edges = sum(1 for _ in self._every_edge())
+        return {
+            "graph": self.name,
+            "intents": sum(by_status.values()),
+            "by_status": {str(status): number for status, number in by_status.items()},
+            "edges": edges,
+            "revision": self.revision,
+            "store": dict(self.storage.facts()),
+        }
+
+    def _every_edge(self) -> Iterator[Edge]:
+        after: str | None = None
+        while True:
+            page = self.list(sort="id", limit=_PAGE, after=after)
+            ids = {intent.id for intent in page.intents}
+            for edge in self.storage.neighbours([intent.id for intent in page.intents], _ANY):
+                if edge.source in ids:  # seen with its source's page, and only there
+                    yield edge
+            after = page.next
+            if after is None:
+                return
+
+    def graphs(self) -> Sequence[str]:
+        """Returns the names of the graphs in the same store."""
+        return self.storage.graphs() if isinstance(self.storage, ListsGraphs) else [self.name]
+
+
+def _last_put(tx: Transaction) -> Intent:
+    assert tx.commit is not None
+    change = tx.commit.changes[-1]
+    assert type(change) is Put
+    return change.intent

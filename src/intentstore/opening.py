@@ -1,0 +1,50 @@
+"""From where to a graph: finds the store, opens it, hands back an `IntentGraph`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from .graph.graph import IntentGraph
+from .ground.errors import FieldInvalid, Unsupported
+from .ground.identity import utc_now, uuid7
+from .ground.types import check_name
+from .storage.choose import StorageConfig, choose
+
+
+def open_graph(
+    where: str | StorageConfig | None = None,
+    *,
+    graph: str = "default",
+    actor: str | None = None,
+    create: bool = True,
+    read_only: bool = False,
+    durability: str = "full",
+    fallback: str | None = None,
+    clock: Callable[[], datetime] = utc_now,
+    new_id: Callable[[], str] = uuid7,
+) -> IntentGraph:
+    """Opens a graph and returns it; use it as a context manager, or close it.
+
+    ``where`` is a URL (``memory:``, ``file:DIR``, ``sqlite:PATH``) or a `StorageConfig`; None asks
+    ``$INTENTSTORE_URL``, then the nearest ``.intents/``. ``durability="relaxed"`` gives up the promise that an
+    acknowledged write survives a power cut. Raises `StorageError` if the store cannot be opened, `Invalid` if
+    what was asked makes no sense.
+
+    >>> with open_graph("memory:") as graph:
+    ...     graph.get("nope") is None
+    True
+    """
+    if durability not in ("full", "relaxed"):
+        raise FieldInvalid("durability", f"is {durability!r}", hint='use "full" or "relaxed"')
+    if fallback is not None:
+        raise Unsupported("this intentstore has no fallback yet", hint="open without fallback")
+    check_name(graph, "graph")
+    if where is None or where == "":
+        from .locate import locate
+
+        where = locate(None, None)
+    storage = choose(where, graph=graph, read_only=read_only, create=create, durability=durability)
+    opened = IntentGraph(storage, graph=graph, actor=actor, clock=clock, new_id=new_id)
+    storage.open()
+    return opened

@@ -1,0 +1,122 @@
+"""From a URL or a `StorageConfig` to a storage, not yet opened. The only place that names the backends.
+
+A third party registers one by the entry point group ``intentstore.storage``: the entry's name is the URL scheme,
+its object is called as ``factory(rest_of_url, graph=…, read_only=…, create=…, durability=…)``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, assert_never
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from ..ground.errors import FieldInvalid, Unsupported
+from ..ground.protocol import IntentStorage
+
+
+class InMemory(msgspec.Struct, frozen=True):
+    """``memory:`` or ``memory:NAME``: shared under its name within this process."""
+
+    name: str | None = None
+
+
+class File(msgspec.Struct, frozen=True):
+    """``file:DIR``: a directory of journals."""
+
+    path: str | Path
+    encoding: str = "json"
+
+
+class Sqlite(msgspec.Struct, frozen=True):
+    """``sqlite:PATH``: one SQLite file."""
+
+    path: str | Path
+
+
+class Postgres(msgspec.Struct, frozen=True):
+    """``postgresql://…``: a libpq connection URL."""
+
+    connection_string: str
+
+
+StorageConfig = InMemory | File | Sqlite | Postgres
+
+_HINT = "use memory:, file:DIR, sqlite:PATH or postgresql://…"
+
+
+def parse_url(url: str) -> StorageConfig | tuple[str, str]:
+    """Returns what a URL names: a config of ours, or (scheme, rest) for a third party's.
+
+    >>> parse_url("sqlite:goals.db")
+    Sqlite(path='goals.db')
+    """
+    scheme, colon, rest = url.partition(":")
+    if not colon or not scheme or "\0" in url:
+        raise FieldInvalid("store", f"{url!r} is not a store URL", hint=_HINT)
+    match scheme:
+        case "memory":
+            return InMemory(rest or None)
+        case "file":
+            path, _, query = rest.partition("?")
+            return File(_path(path, url), _encoding(query, url))
+        case "sqlite":
+            return Sqlite(_path(rest, url))
+        case "postgresql" | "postgres":
+            return Postgres(url)
+    return scheme, rest
+
+
+def _path(text: str, url: str) -> str:
+    path = text.removeprefix("//") if text.startswith("///") else text
+    if not path or path.startswith("//"):
+        raise FieldInvalid("store", f"{url!r} names no path", hint=_HINT)
+    return path
+
+
+def _encoding(query: str, url: str) -> str:
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    encoding = options.pop("encoding", "json")
+    if options or encoding not in ("json", "rtfs"):
+        raise FieldInvalid("store", f"{url!r} has an unknown option", hint="file:DIR?encoding=json")
+    return encoding
+
+
+def choose(
+    where: str | StorageConfig, *, graph: str, read_only: bool, create: bool, durability: str
+) -> IntentStorage:
+    """Returns the storage that a URL or config names; an unknown scheme is `FieldInvalid` listing the known ones."""
+    config = parse_url(where) if isinstance(where, str) else where
+    common: dict[str, Any] = {"graph": graph, "read_only": read_only}
+    lasting = {**common, "create": create, "durability": durability}
+    match config:
+        case InMemory(name=name):
+            from .memory import MemoryStorage
+
+            return MemoryStorage(name, **common)
+        case File(path=path, encoding=encoding):
+            from .file import FileStorage
+
+            if encoding != "json":
+                raise Unsupported(f"encoding {encoding!r} is not available", hint="use ?encoding=json")
+            return FileStorage(path, **lasting)
+        case Sqlite(path=path):
+            from .sqlite import SqliteStorage
+
+            return SqliteStorage(path, **lasting)
+        case Postgres():
+            raise Unsupported("this intentstore has no PostgreSQL storage yet", hint="use sqlite:PATH or file:DIR")
+        case tuple():
+            return _third_party(*config, lasting)
+        case _:
+            assert_never(config)
+
+
+def _third_party(scheme: str, rest: str, options: dict[str, Any]) -> IntentStorage:
+    from importlib.metadata import entry_points
+
+    for entry in entry_points(group="intentstore.storage", name=scheme):
+        storage: IntentStorage = entry.load()(rest, **options)
+        return storage
+    raise FieldInvalid("store", f"has the unknown scheme {scheme!r}", hint=_HINT)
