@@ -30,7 +30,7 @@ test: .venv/.dev ## all tests, and full coverage of the storages (ARGS='tests/te
 lint: .venv/.dev ## style, layout and floors
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	.venv/bin/lint-imports
+	.venv/bin/lint-imports --no-logo
 
 types: .venv/.dev ## mypy --strict
 	$(PY) -m mypy $(foreach dir,src tests bench demo docs/examples,$(if $(wildcard $(dir)/*.py $(dir)/*/*.py),$(dir)))
@@ -91,7 +91,7 @@ ifndef SETUP_LOCKED
 .venv/.run .venv/.dev:
 	@command -v "$(PYTHON)" >/dev/null || { echo "intentstore needs Python 3.11 or newer; there is no $(PYTHON)." >&2; exit 1; }
 	@$(PYTHON) -c "$$CHECK"
-	@$(PYTHON) -c "$$LOCKED" $(MAKE) --no-print-directory SETUP_LOCKED=1 $@
+	@$(PYTHON) -c "$$LOCKED" $(MAKE) -s --no-print-directory SETUP_LOCKED=1 $@
 
 else
 
