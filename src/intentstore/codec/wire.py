@@ -12,7 +12,19 @@ from uuid import UUID
 
 from ..ground.errors import FieldInvalid
 from ..ground.types import AnyValue, EdgeType
-from ..ground.values import EMPTY, Code, ErrorValue, Keyword, Map, Resource, Symbol, freeze, freeze_key, freeze_time, is_plain
+from ..ground.values import (
+    EMPTY,
+    Code,
+    ErrorValue,
+    Keyword,
+    Map,
+    Resource,
+    Symbol,
+    freeze,
+    freeze_key,
+    freeze_time,
+    is_plain,
+)
 
 
 def to_wire(value: Any) -> Any:
@@ -133,7 +145,7 @@ def read_time(text: Any, where: str) -> datetime:
 def encode_hook(thing: Any) -> Any:
     """Tells the JSON encoder how to write what it does not know: maps, edge types, tagged values."""
     if type(thing) is Map:
-        return thing._items if thing.plain else to_wire(thing)
+        return thing.raw if thing.plain else to_wire(thing)
     if type(thing) is EdgeType:
         return str.__str__(thing)
     return to_wire(thing)

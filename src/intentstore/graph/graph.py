@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -69,7 +69,7 @@ class IntentGraph:
         self.actor = None if actor is None else check_name(actor, "actor")
         self._clock, self._new_id = clock, new_id
 
-    def __enter__(self) -> IntentGraph:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -110,7 +110,7 @@ class IntentGraph:
     # --- writing ---
 
     def transaction(self, *, reason: str | None = None, commit_id: str | None = None) -> Transaction:
-        """Returns a block whose changes become one commit, all or nothing; the same commit id again is the same commit."""
+        """Returns a block whose changes become one commit; the same commit id again is the same commit."""
         return Transaction(
             partial(self._commit, reason=reason, commit_id=commit_id), now=self._clock, new_id=self._new_id
         )
@@ -120,7 +120,12 @@ class IntentGraph:
         return self._commit(tuple(changes), reason=reason, commit_id=commit_id)
 
     def _commit(
-        self, changes: tuple[Change, ...], *, reason: str | None, commit_id: str | None = None, guard: Guard = refuse_cycles
+        self,
+        changes: tuple[Change, ...],
+        *,
+        reason: str | None,
+        commit_id: str | None = None,
+        guard: Guard = refuse_cycles,
     ) -> Commit:
         batch = Batch(changes=changes, at=self._clock(), id=commit_id, actor=self.actor, reason=reason)
         return self.storage.apply(batch, guard=guard)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from ..ground.change import Change, Commit, Drop, Link, Note, Put, Unlink
 from ..ground.errors import Conflict, FieldInvalid
@@ -28,7 +28,7 @@ class Transaction:
         self._ended = False
         self.commit: Commit | None = None
 
-    def __enter__(self) -> Transaction:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

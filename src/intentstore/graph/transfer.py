@@ -81,7 +81,7 @@ def backup(storage: IntentStorage, path: Path, graph: str, progress: Progress | 
             raw.flush()
             os.fsync(raw.fileno())
         _prove(temporary, written)
-        os.replace(temporary, path)
+        temporary.replace(path)
         _sync_directory(path.parent)
     except OSError as error:
         raise Unavailable(f"{path}: writing the backup failed: {error.strerror}", hint="see the disk") from error
@@ -146,7 +146,9 @@ def _check_header(file: gzip.GzipFile, path: Path) -> None:
     try:
         version = msgspec.json.decode(file.readline(4096), type=dict[str, Any])["intentstore-backup"]
     except (msgspec.MsgspecError, KeyError):
-        raise Corrupt(str(path), "is not a backup of intentstore", hint="import other files with intent import") from None
+        raise Corrupt(
+            str(path), "is not a backup of intentstore", hint="import other files with intent import"
+        ) from None
     if version > VERSION:
         raise TooNew(f"{path}: written by a newer intentstore", hint="upgrade intentstore")
 
@@ -166,7 +168,8 @@ def replay(commits: Iterable[Commit], target: IntentStorage, progress: Progress 
             same = next(mine, None)
             if same is None or same.hash != commit.hash:
                 raise AlreadyThere(
-                    f"the target holds another history from revision {commit.revision} on", hint="copy to an empty graph"
+                    f"the target holds another history from revision {commit.revision} on",
+                    hint="copy to an empty graph",
                 )
             continue
         rest.append(commit)
@@ -199,4 +202,3 @@ def _batch(commit: Commit) -> Batch:
         reason=commit.reason,
         revision=commit.revision,
     )
-

@@ -73,10 +73,11 @@ def _way(came: dict[IntentId, Edge], source: IntentId, target: IntentId) -> list
     return way[::-1]
 
 
-def refuse_cycles(before: Reader, after: Reader, changes: Sequence[Change]) -> None:
+def refuse_cycles(_before: Reader, after: Reader, changes: Sequence[Change]) -> None:
     """Raises `CycleRefused` if an edge among the changes closes a cycle in the state after them. A `Guard`.
 
-    ``depends_on`` and ``blocks`` are one relation: *a* depends_on *b* and *b* blocks *a* both say that *a* waits for *b*.
+    ``depends_on`` and ``blocks`` are one relation: that *a* depends_on *b* and that *b* blocks *a* both say that
+    *a* waits for *b*.
     """
     for change in changes:
         if type(change) is not Link or after.neighbours([change.edge.source], Walk()) == []:

@@ -15,7 +15,10 @@ _PAGE = 10_000
 
 
 def forest(
-    storage: IntentStorage, roots: Sequence[Intent] | None, depth: int | None, build: Callable[[Intent, tuple[B, ...]], B]
+    storage: IntentStorage,
+    roots: Sequence[Intent] | None,
+    depth: int | None,
+    build: Callable[[Intent, tuple[B, ...]], B],
 ) -> list[B]:
     """Returns a branch for each root. Below an intent seen before, nothing is unfolded again."""
     tops = list(roots) if roots is not None else _tops(storage)
@@ -53,7 +56,9 @@ def _grow(
         if id not in known:
             continue
         children = sorted(share[id], key=lambda child: (-known[child].priority, known[child].created_at, child))
-        made[id] = build(known[id], tuple(made[child] if child in made else build(known[child], ()) for child in children))
+        made[id] = build(
+            known[id], tuple(made[child] if child in made else build(known[child], ()) for child in children)
+        )
     return [made[id] for id in tops if id in claimed]
 
 

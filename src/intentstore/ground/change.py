@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -103,7 +103,7 @@ class Note(_Change, frozen=True, kw_only=True, omit_defaults=True, tag="note"):
         return self.id
 
 
-Change = Union[Put, Drop, Link, Unlink, Note]
+Change = Put | Drop | Link | Unlink | Note
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,9 +121,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if len(self.changes) > MAX_CHANGES and self.revision is None:
-            raise FieldInvalid(
-                "changes", f"are {len(self.changes)}, over {MAX_CHANGES}", hint="split the transaction"
-            )
+            raise FieldInvalid("changes", f"are {len(self.changes)}, over {MAX_CHANGES}", hint="split the transaction")
         freeze_time(self.at, "at")
         if self.id is not None:
             check_name(self.id, "commit_id")
@@ -173,4 +171,3 @@ NO_HEAD = Head(0, "")
 
 Guard = Callable[["Reader", "Reader", Sequence[Change]], None]
 """Sees (state before, state after, changes) inside the write, before anything is durable; raises to refuse."""
-

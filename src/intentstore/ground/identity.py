@@ -16,7 +16,7 @@ def uuid7() -> str:
 
     48 bits of Unix milliseconds, then 12 bits of the millisecond's fraction, then 62 random bits.
     """
-    global _last
+    global _last  # noqa: PLW0603  one clock for the whole process is the point
     with _lock:
         # 2^-12 ms steps: monotonic even when the clock steps back or two calls share a tick.
         _last = stamp = max(_last + 1, (time.time_ns() << 12) // 1_000_000)

@@ -108,7 +108,7 @@ class IntentStorage(Reader, Protocol):
         ...
 
     def facts(self) -> Mapping[str, Any]:
-        """Returns what a person asks about the place: kind, path, durable, read_only, recovered, bytes, …"""
+        """Returns what a person asks about the place: its kind, whether it is durable and read_only, and more."""
         ...
 
 

@@ -17,7 +17,7 @@ import msgspec
 from msgspec.structs import force_setattr
 
 from .errors import Invalid, QueryInvalid
-from .types import Edge, EdgeType, Intent, IntentId, IntentStatus, as_status, check_id
+from .types import EdgeType, Intent, IntentId, IntentStatus, as_status, check_id
 from .values import EMPTY, Map, Value, check_text, freeze_map, freeze_time
 
 MAX_PAGE = 10_000
@@ -162,7 +162,9 @@ class Sort(msgspec.Struct, frozen=True):
             return text
         name = text.removeprefix("-") if isinstance(text, str) else ""
         if name not in SORT_FIELDS:
-            raise QueryInvalid(f"{text!r} is not a sort", hint=f"use one of: {', '.join(SORT_FIELDS)}, '-' in front to reverse")
+            raise QueryInvalid(
+                f"{text!r} is not a sort", hint=f"use one of: {', '.join(SORT_FIELDS)}, '-' in front to reverse"
+            )
         return cls(name, text.startswith("-"))
 
     def __str__(self) -> str:
@@ -214,7 +216,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
 # --- Cursors ---------------------------------------------------------------------------------------
 
 
-def write_cursor(sort: Sort, key: int | float | str, id: IntentId) -> str:
+def write_cursor(sort: Sort, key: float | str, id: IntentId) -> str:
     """Returns an opaque cursor that stands behind the intent with this sort key and id."""
     return base64.urlsafe_b64encode(msgspec.json.encode([str(sort), key, id])).decode().rstrip("=")
 
@@ -227,10 +229,14 @@ def read_cursor(cursor: str, sort: Sort) -> tuple[Any, IntentId]:
             base64.b64decode(padded, b"-_", validate=True), type=tuple[str, int | float | str, str]
         )
     except (msgspec.MsgspecError, ValueError, UnicodeError, AttributeError):
-        raise QueryInvalid("the cursor is not one of ours", hint="pass the 'next' of the page before, unchanged") from None
+        raise QueryInvalid(
+            "the cursor is not one of ours", hint="pass the 'next' of the page before, unchanged"
+        ) from None
     textual = sort.field in ("goal", "id")
     if made_for != str(sort) or isinstance(key, str) != textual:
-        raise QueryInvalid(f"the cursor belongs to a list sorted by {made_for}, not {sort}", hint="keep the sort, or start anew")
+        raise QueryInvalid(
+            f"the cursor belongs to a list sorted by {made_for}, not {sort}", hint="keep the sort, or start anew"
+        )
     return key, id
 
 
@@ -295,7 +301,9 @@ def _statuses(given: Any) -> frozenset[IntentStatus]:
     except Invalid as error:
         raise QueryInvalid(str(error), hint=error.hint) from None
     except TypeError:
-        raise QueryInvalid(f"status must be a set of statuses, not {type(given).__name__}", hint='give {"active"}') from None
+        raise QueryInvalid(
+            f"status must be a set of statuses, not {type(given).__name__}", hint='give {"active"}'
+        ) from None
 
 
 def _strings(given: Any, field: str) -> Iterable[str]:
@@ -303,7 +311,9 @@ def _strings(given: Any, field: str) -> Iterable[str]:
     try:
         found = list(names)
     except TypeError:
-        raise QueryInvalid(f"{field} must be a set of strings, not {type(given).__name__}", hint='give {"a", "b"}') from None
+        raise QueryInvalid(
+            f"{field} must be a set of strings, not {type(given).__name__}", hint='give {"a", "b"}'
+        ) from None
     for name in found:
         if type(name) is not str:
             raise QueryInvalid(f"{field} must hold strings, not {type(name).__name__}", hint='give {"a", "b"}')

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import msgspec
 from msgspec.structs import force_setattr
@@ -63,12 +63,12 @@ class EdgeType(str):
     TRIGGERED_BY: ClassVar[EdgeType]
     BLOCKS: ClassVar[EdgeType]
 
-    def __new__(cls, name: str) -> EdgeType:
+    def __new__(cls, name: str) -> Self:
         if type(name) is cls:
             return name
         known = _KNOWN_TYPES.get(name)
         if known is not None:
-            return known
+            return known  # type: ignore[return-value]  # the class is final in effect
         if not isinstance(name, str) or not _EDGE_TYPE.fullmatch(name):
             raise FieldInvalid(
                 "type",
@@ -276,8 +276,11 @@ def check_integer(given: object, field: str, *, least: int = INT_MIN) -> int:
     if type(given) is not int:
         raise FieldInvalid(field, f"must be an integer, not {type(given).__name__}", hint=f"give a number for {field}")
     if not least <= given <= INT_MAX:
-        raise FieldInvalid(field, f"is {given if abs(given) < 1e30 else 'an integer beyond 64 bits'}",
-                           hint=f"keep it within {least}…{INT_MAX}")
+        raise FieldInvalid(
+            field,
+            f"is {given if abs(given) < 1e30 else 'an integer beyond 64 bits'}",
+            hint=f"keep it within {least}…{INT_MAX}",
+        )
     return given
 
 

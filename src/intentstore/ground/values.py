@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, Union
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -75,8 +75,8 @@ class Map(Mapping[Any, Any]):
     """True when this map and all below it are JSON as they stand: string keys without ``$``, no tagged values."""
 
     def __init__(self, items: Mapping[Any, Any] | None = None) -> None:
-        frozen = freeze(items or {}, "map")
-        self._items, self.plain = frozen._items, frozen.plain
+        frozen = freeze_map(items or {}, "map")
+        self._items, self.plain = frozen.raw, frozen.plain
 
     @classmethod
     def trusted(cls, items: dict[Any, Any], *, plain: bool) -> Map:
@@ -84,6 +84,11 @@ class Map(Mapping[Any, Any]):
         self = cls.__new__(cls)
         self._items, self.plain = items, plain
         return self
+
+    @property
+    def raw(self) -> dict[Any, Any]:
+        """The items as they are held: to be read by an encoder, never to be changed."""
+        return self._items
 
     def __setattr__(self, name: str, value: Any) -> None:
         if hasattr(self, name):
@@ -123,9 +128,22 @@ class Map(Mapping[Any, Any]):
 
 EMPTY = Map.trusted({}, plain=True)
 
-Value = Union[
-    None, bool, int, float, str, Keyword, Symbol, Code, Resource, ErrorValue, datetime, UUID, tuple[Any, ...], Map
-]
+Value = (
+    None
+    | bool
+    | int
+    | float
+    | str
+    | Keyword
+    | Symbol
+    | Code
+    | Resource
+    | ErrorValue
+    | datetime
+    | UUID
+    | tuple[Any, ...]
+    | Map
+)
 
 
 def check_text(text: str, where: str) -> str:
@@ -209,9 +227,7 @@ def freeze_key(key: Any, where: str) -> Any:
         return key
     if isinstance(key, int) and not isinstance(key, bool):
         return _whole(int(key), f"a key of {where}")
-    raise FieldInvalid(
-        where, f"has a key of type {_name(key)}", hint="keys are strings, keywords or integers"
-    )
+    raise FieldInvalid(where, f"has a key of type {_name(key)}", hint="keys are strings, keywords or integers")
 
 
 def is_plain(value: Any) -> bool:

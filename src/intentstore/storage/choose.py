@@ -83,9 +83,7 @@ def _encoding(query: str, url: str) -> str:
     return encoding
 
 
-def choose(
-    where: str | StorageConfig, *, graph: str, read_only: bool, create: bool, durability: str
-) -> IntentStorage:
+def choose(where: str | StorageConfig, *, graph: str, read_only: bool, create: bool, durability: str) -> IntentStorage:
     """Returns the storage that a URL or config names; an unknown scheme is `FieldInvalid` listing the known ones."""
     config = parse_url(where) if isinstance(where, str) else where
     common: dict[str, Any] = {"graph": graph, "read_only": read_only}

@@ -47,7 +47,7 @@ _alive: weakref.WeakSet[FileStorage] = weakref.WeakSet()
 def _in_child() -> None:
     # flock belongs to the open file, which parent and child share: the child must not use it.
     for storage in list(_alive):
-        storage._forked = True
+        storage.forked()
 
 
 os.register_at_fork(after_in_child=_in_child)
@@ -243,7 +243,7 @@ class FileStorage:
                     ticket.commit = known
                     continue
                 settled = settle(ticket.batch, upper, last=last, new_id=self._new_id, guard=ticket.guard)
-            except Exception as error:  # a refused batch leaves its neighbours alone
+            except Exception as error:  # noqa: BLE001  a refused batch leaves its neighbours alone
                 ticket.error = error
                 if stop:
                     break
@@ -302,7 +302,7 @@ class FileStorage:
     def _write_snapshot(self) -> None:
         """Ends the journal file, writes the state at its end, and only then lets older snapshots go."""
         revision = self._index.revision
-        if not snapshots(self._disk, self._folder)[-1:] == [revision]:
+        if snapshots(self._disk, self._folder)[-1:] != [revision]:
             ended = self._segments.end()
             self._snapshot_bytes = write_snapshot(self._disk, self._folder, self._index, ended, self._graph)
             self._segments.create(ended)
@@ -492,6 +492,10 @@ class FileStorage:
 
     # --- borders ---
 
+    def forked(self) -> None:
+        """Marks the store as one of the parent process, which this process must not use."""
+        self._forked = True
+
     def _check_open(self) -> None:
         if self._forked:
             raise Closed(f"{self._path} was opened before this process was forked", hint="open it again here")
@@ -510,4 +514,3 @@ class FileStorage:
 
 class _JustId(msgspec.Struct):
     id: str
-

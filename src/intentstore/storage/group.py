@@ -69,7 +69,7 @@ class Lane(Generic[T]):
             group, self._waiting = self._waiting[: self._largest], self._waiting[self._largest :]
         try:
             self._run(group)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  handed to every caller of the group, the leader too
             for ticket in group:
                 if ticket.commit is None and ticket.error is None:
                     ticket.error = error

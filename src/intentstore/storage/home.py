@@ -86,7 +86,7 @@ class Home:
                 f"{self.path} has format {version}, this intentstore knows {VERSION}", hint="upgrade intentstore"
             )
         if encoding != "json":
-            raise TooNew(f"{self.path} is encoded in {encoding}, which this intentstore lacks", hint="upgrade intentstore")
+            raise TooNew(f"{self.path} is encoded in {encoding}, unknown here", hint="upgrade intentstore")
 
     # --- the head of a graph ---
 

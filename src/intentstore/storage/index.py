@@ -82,9 +82,11 @@ class Index:
         """Returns the edges at any of the ids that the walk takes, each once, ordered by key."""
         found: dict[EdgeKey, Edge] = {}
         for id in ids:
-            for key, edge in self._at.get(id, {}).items():
-                if (not walk.types or edge.type in walk.types) and _seen(edge, id, walk.direction):
-                    found[key] = edge
+            found.update(
+                (key, edge)
+                for key, edge in self._at.get(id, {}).items()
+                if (not walk.types or edge.type in walk.types) and _seen(edge, id, walk.direction)
+            )
         return [found[key] for key in sorted(found)]
 
     def degree(self, id: IntentId) -> int:
@@ -301,7 +303,7 @@ class Index:
         if page.after is None:
             return pairs[: page.limit + 1]
         key, id = read_cursor(page.after, page.sort)
-        behind = [pair for pair in pairs if _behind(pair[0], pair[1].id, key, id, page.sort.descending)]
+        behind = [pair for pair in pairs if _behind(pair[0], pair[1].id, key, id, descending=page.sort.descending)]
         return behind[: page.limit + 1]
 
     def _key(self, where: IntentFilter, sort: Sort) -> Any:
@@ -321,7 +323,7 @@ def _seen(edge: Edge, id: IntentId, direction: Direction) -> bool:
     return edge.source == id if direction == "out" else edge.target == id
 
 
-def _behind(key: Any, id: str, after_key: Any, after_id: str, descending: bool) -> bool:
+def _behind(key: Any, id: str, after_key: Any, after_id: str, *, descending: bool) -> bool:
     if key == after_key:
         return id > after_id
     return bool(key < after_key) if descending else bool(key > after_key)
@@ -338,7 +340,7 @@ def _merged(
 
     if not descending:
         return merge(*walks)
-    return merge(*walks, key=lambda pair: _Reversed(pair))
+    return merge(*walks, key=_Reversed)
 
 
 class _Reversed:
@@ -364,7 +366,7 @@ def _down(view: SortedList, after: tuple[Any, IntentId] | None) -> Iterator[tupl
     """Yields pairs by descending key; a run of equal keys is given with its ids upward."""
     stop = len(view)
     if after is not None:
-        key, id = after
+        key, _ = after
         first = view.bisect_left((key, ""))
         for pair in view.islice(view.bisect_right(after)):
             if pair[0] != key:

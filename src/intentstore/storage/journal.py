@@ -1,12 +1,12 @@
-"""Frames on a line: how a record stands in a file so that damage shows. Knows bytes; has never heard of an intent.
+r"""Frames on a line: how a record stands in a file so that damage shows. Knows bytes; has never heard of an intent.
 
 ::
 
-    LENGTH REVISION GROUP PREV SUM BODY\\n
+    LENGTH REVISION GROUP PREV SUM BODY\n
 
 LENGTH is the body's size in bytes; GROUP the revision with which the record's sync group began; PREV the SUM of
 the frame before; SUM the first 32 hex digits of sha256 over ``"REVISION GROUP PREV " + BODY``. Bodies hold no
-newline (they are JSON), so a file is split at ``\\n`` and at nothing else.
+newline (they are JSON), so a file is split at ``\n`` and at nothing else.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def read_frame(line: bytes) -> Frame | None:
 
 
 def has_frame_after(data: bytes, group: int) -> bool:
-    """True when the data holds a whole frame of a later sync group than ``group``: what stands before is no torn tail."""
+    """True when the data holds a whole frame of a later sync group: what stands before it is no torn tail."""
     for line in data.split(b"\n"):
         frame = read_frame(line)
         if frame is not None and frame.group > group:

@@ -67,9 +67,8 @@ class Draft:
             return below
         found = {edge.key: edge for edge in below if edge.key not in self.edges}
         wanted = frozenset(ids)
-        for key, edge in self.edges.items():
-            if edge is not None and stands_at(edge, wanted, walk):
-                found[key] = edge
+        laid = ((key, edge) for key, edge in self.edges.items() if edge is not None)
+        found.update((key, edge) for key, edge in laid if stands_at(edge, wanted, walk))
         return [found[key] for key in sorted(found)]
 
     def absorb(self, upper: Draft) -> None:
@@ -107,9 +106,7 @@ def settle(batch: Batch, base: Base, *, last: Revision, new_id: Callable[[], str
             revision=revision,
             last=last,
         )
-    commit = Commit(
-        revision=revision, id=batch.id or new_id(), at=batch.at, actor=batch.actor, reason=batch.reason
-    )
+    commit = Commit(revision=revision, id=batch.id or new_id(), at=batch.at, actor=batch.actor, reason=batch.reason)
     draft = Draft(base)
     header = header_bytes(commit)
     kept: list[Change] = []
@@ -185,9 +182,7 @@ def _expect(id: IntentId, there: Intent | None, expected: Revision | None) -> No
         return
     if expected == 0:
         if there is not None:
-            raise AlreadyThere(
-                f"intent {id} exists already", hint="update it, or store under another id", id=id
-            )
+            raise AlreadyThere(f"intent {id} exists already", hint="update it, or store under another id", id=id)
     elif there is None:
         raise IntentMissing(id)
     elif there.revision != expected:
@@ -268,7 +263,8 @@ class ChainCheck:
             head = self.ends.get(change.subject, NO_HEAD)
             if (change.before, change.prev) != (head.revision, head.hash):
                 yield Problem(
-                    where, f"{change.subject!r} continues revision {change.before}, but its chain ended at {head.revision}"
+                    where,
+                    f"{change.subject!r} continues revision {change.before}, but its chain ended at {head.revision}",
                 )
             digest = change_hash(header, encode_change(change))
             hashes.append(digest)

@@ -59,7 +59,9 @@ def _by_labels_and_metadata(intent: Intent, where: IntentFilter) -> bool:
         return False
     if where.labels_any and where.labels_any.isdisjoint(intent.labels):
         return False
-    return all(key in intent.metadata and same_value(intent.metadata[key], value) for key, value in where.metadata.items())
+    return all(
+        key in intent.metadata and same_value(intent.metadata[key], value) for key, value in where.metadata.items()
+    )
 
 
 def _by_edges(intent: Intent, where: IntentFilter, edges: _Edges) -> bool:

@@ -47,8 +47,8 @@ class Segments:
 
     def firsts(self) -> list[int]:
         """Returns the first revisions of the journal files there are, in order."""
-        names = [name for name in self.disk.names(self.folder) if name.startswith("journal-") and name.endswith(".jsonl")]
-        return sorted(int(name[8:-6]) for name in names if name[8:-6].isdigit())
+        cores = [name[8:-6] for name in self.disk.names(self.folder) if _is_journal(name)]
+        return sorted(int(core) for core in cores if core.isdigit())
 
     def enter(self, place: Place, *, writable: bool) -> None:
         """Opens the file a place lies in, ready to read on from there."""
@@ -212,6 +212,10 @@ class Segments:
         return low
 
 
+def _is_journal(name: str) -> bool:
+    return name.startswith("journal-") and name.endswith(".jsonl")
+
+
 def lines(disk: Disk, fd: int, offset: int) -> Iterator[tuple[int, bytes]]:
     """Yields (offset, line without newline) for each line that has its newline, reading a chunk at a time."""
     carry: list[bytes] = []
@@ -241,4 +245,3 @@ def _next_line(disk: Disk, fd: int, offset: int) -> int:
         if found >= 0:
             return offset + found + 1
         offset += len(chunk)
-

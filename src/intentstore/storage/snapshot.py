@@ -141,4 +141,3 @@ def drop_older(disk: Disk, folder: Path, keep: int) -> None:
     for revision in snapshots(disk, folder):
         if revision < keep:
             disk.remove(snapshot_path(folder, revision))
-

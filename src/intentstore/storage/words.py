@@ -1,7 +1,7 @@
 """Word lists and BM25 for storages without a text index of their own; the formula is SQLite FTS5's.
 
-``score = Σ idf · f·(k1+1) / (f + k1·(1 − b + b·length/average))`` with k1 = 1.2, b = 0.75 and
-``idf = max(ln((N − n + 0.5) / (n + 0.5)), 1e-6)``: N texts, n of them with the word, f times in this one.
+``score = Σ idf · f·(k1+1) / (f + k1·(1 - b + b·length/average))`` with k1 = 1.2, b = 0.75 and
+``idf = max(ln((N - n + 0.5) / (n + 0.5)), 1e-6)``: N texts, n of them with the word, f times in this one.
 """
 
 from __future__ import annotations
