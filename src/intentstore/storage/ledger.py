@@ -45,7 +45,7 @@ class Draft:
 
     def fetch(self, ids: Sequence[IntentId]) -> list[Intent | None]:
         """Returns the intents as they will be."""
-        if not any(id in self.intents for id in ids):
+        if self.intents.keys().isdisjoint(ids):
             return self.base.fetch(ids)
         below = iter(self.base.fetch([id for id in ids if id not in self.intents]))
         return [self.intents[id] if id in self.intents else next(below) for id in ids]
@@ -57,6 +57,8 @@ class Draft:
 
     def heads(self, subjects: Sequence[Subject]) -> list[Head]:
         """Returns the chain ends as they will be."""
+        if self.ends.keys().isdisjoint(subjects):
+            return self.base.heads(subjects)
         below = iter(self.base.heads([subject for subject in subjects if subject not in self.ends]))
         return [self.ends[subject] if subject in self.ends else next(below) for subject in subjects]
 
@@ -144,7 +146,7 @@ def _checked(change: Change, draft: Draft, revision: Revision) -> Change:
             check_id(change.intent.id, "id")
             (there,) = draft.fetch([change.intent.id])
             _expect(change.intent.id, there, change.expected)
-            return replace(change, intent=replace(change.intent, revision=revision), expected=None)
+            return replace(change, intent=change.intent.at_revision(revision), expected=None)
         case Drop() | Note():
             (there,) = draft.fetch([change.id])
             if there is None:
