@@ -6,6 +6,7 @@ The decoders are for our own, checksummed bytes; text from outside goes through 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -25,7 +26,12 @@ _commits = msgspec.json.Decoder(Commit, dec_hook=decode_hook)
 
 def encode_intent(intent: Intent) -> bytes:
     """Returns the intent's canonical JSON."""
-    if intent.created_at.microsecond and intent.updated_at.microsecond and _native(intent.success_criteria):
+    if (
+        intent.created_at.microsecond
+        and intent.updated_at.microsecond
+        and intent.claim is None
+        and _native(intent.success_criteria)
+    ):
         return _encoder.encode(intent)  # 2 us against 9 us for the general path
     return _encoder.encode(intent_wire(intent))
 
@@ -34,10 +40,13 @@ def _native(value: Any) -> bool:
     return value is None or type(value) in (str, Map)
 
 
+_fields = cache(msgspec.structs.fields)  # 60 us a call without the cache
+
+
 def _plain_struct(struct: Any, **special: Any) -> dict[str, Any]:
     """Returns the struct's fields that the encoder would write, in order, times with six digits."""
     found: dict[str, Any] = {}
-    for field in msgspec.structs.fields(type(struct)):
+    for field in _fields(type(struct)):
         value = getattr(struct, field.name)
         if field.default is not msgspec.NODEFAULT and value is field.default:
             continue

@@ -5,16 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
-from ..ground.change import Commit, Put
 from ..ground.types import Claim, Edge, Intent
 from ..ground.values import Code, ErrorValue, Keyword, Map, Resource, Symbol
 from .body import claim_wire, edge_wire, intent_wire
 from .wire import to_wire, write_time
-
-_VALUES = (Map, Keyword, Symbol, Code, Resource, ErrorValue)
 
 
 def jsonable(thing: Any) -> Any:
@@ -31,7 +29,7 @@ def jsonable(thing: Any) -> Any:
             return jsonable(edge_wire(thing))
         case Claim():
             return claim_wire(thing)
-        case Map() | Keyword() | Symbol() | Code() | Resource() | ErrorValue():
+        case Map() | Keyword() | Symbol() | Code() | Resource() | ErrorValue() | UUID():
             return to_wire(thing)
         case None | bool() | int() | float():
             return thing
@@ -57,6 +55,3 @@ def _struct(thing: msgspec.Struct) -> dict[str, Any]:
             continue
         found[field.encode_name] = jsonable(value)
     return found
-
-
-__all__ = ["Commit", "Put", "jsonable"]

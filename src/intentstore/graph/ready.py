@@ -14,7 +14,7 @@ import msgspec
 from ..ground.protocol import IntentStorage
 from ..ground.query import IntentFilter, Page, Sort, Walk
 from ..ground.types import OPEN, ORDERING, SETTLED, Edge, Intent, IntentId, IntentStatus
-from .traverse import SUBGOAL, waits
+from .traverse import SUBGOAL, arrow
 
 _PLANNING = Walk(types=ORDERING | {SUBGOAL})
 _PAGE = 10_000
@@ -73,7 +73,7 @@ class Plan:
             self.parents.setdefault(edge.source, []).append(edge.target)
             self.children.setdefault(edge.target, []).append(edge.source)
         else:
-            waiter, awaited = waits(edge)
+            waiter, awaited = arrow(edge)
             self.awaited.setdefault(waiter, []).append((str(edge.type), awaited))
 
     def _named(self) -> Iterable[IntentId]:

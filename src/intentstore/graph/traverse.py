@@ -77,54 +77,61 @@ def refuse_cycles(_before: Reader, after: Reader, changes: Sequence[Change]) -> 
     """Raises `CycleRefused` if an edge among the changes closes a cycle in the state after them. A `Guard`.
 
     ``depends_on`` and ``blocks`` are one relation: that *a* depends_on *b* and that *b* blocks *a* both say that
-    *a* waits for *b*.
+    *a* waits for *b*. One walk over what the new edges reach, however many they are.
     """
-    for change in changes:
-        if type(change) is not Link or after.neighbours([change.edge.source], Walk()) == []:
-            continue
-        edge = change.edge
-        if edge.type == SUBGOAL:
-            way = path(after, edge.target, edge.source, UPWARD)
-            if way is not None:
-                raise CycleRefused("is_subgoal_of", _names(way, edge.target, edge.source))
-        elif edge.type in ORDERING:
-            waiter, awaited = waits(edge)
-            found = _waiting_path(after, awaited, waiter)
-            if found is not None:
-                raise CycleRefused("depends_on/blocks", (waiter, *found))
+    for name, walk in (("is_subgoal_of", UPWARD), ("depends_on/blocks", _WAITING)):
+        new = [change.edge for change in changes if type(change) is Link and change.edge.type in walk.types]
+        if new:
+            cycle = _cycle(_reached(after, {arrow(edge)[0] for edge in new}, walk))
+            if cycle is not None:
+                raise CycleRefused(name, cycle)
 
 
-def waits(edge: Edge) -> tuple[IntentId, IntentId]:
-    """Returns (who waits, for whom) of a ``depends_on`` or ``blocks`` edge."""
-    return (edge.source, edge.target) if edge.type == EdgeType.DEPENDS_ON else (edge.target, edge.source)
+def arrow(edge: Edge) -> tuple[IntentId, IntentId]:
+    """Returns (who stands below or waits, for whom) of an ``is_subgoal_of``, ``depends_on`` or ``blocks`` edge."""
+    return (edge.target, edge.source) if edge.type == EdgeType.BLOCKS else (edge.source, edge.target)
 
 
-def _waiting_path(reader: Reader, start: IntentId, goal: IntentId) -> tuple[IntentId, ...] | None:
-    """Returns the ids from start to goal, each waiting for the next, or None."""
-    came: dict[IntentId, IntentId] = {start: start}
-    level = [start]
-    while level and goal not in came:
-        reached = []
+def _reached(reader: Reader, start: set[IntentId], walk: Walk) -> dict[IntentId, list[IntentId]]:
+    """Returns where the arrows lead from each intent that can be reached."""
+    leads: dict[IntentId, list[IntentId]] = {id: [] for id in sorted(start)}
+    level = list(leads)
+    while level:
         here = frozenset(level)
-        for edge in reader.neighbours(level, _WAITING):
-            waiter, awaited = waits(edge)
-            if waiter in here and awaited not in came:
-                came[awaited] = waiter
-                reached.append(awaited)
-        level = reached
-    if goal not in came:
+        level = []
+        for edge in reader.neighbours(sorted(here), walk):
+            tail, tip = arrow(edge)
+            if tail in here:
+                leads[tail].append(tip)
+                if tip not in leads:
+                    leads[tip] = []
+                    level.append(tip)
+    return leads
+
+
+def _cycle(leads: dict[IntentId, list[IntentId]]) -> tuple[IntentId, ...] | None:
+    """Returns the ids around some cycle, the first repeated at the end, or None: takes away, again and again, what
+    no arrow leads to (Kahn 1962); what remains holds a cycle, and walking backwards in it finds one.
+    """
+    entering = dict.fromkeys(leads, 0)
+    for tips in leads.values():
+        for tip in tips:
+            entering[tip] += 1
+    free = [id for id, number in entering.items() if number == 0]
+    while free:
+        id = free.pop()
+        del entering[id]
+        for tip in leads[id]:
+            entering[tip] -= 1
+            if entering[tip] == 0:
+                free.append(tip)
+    if not entering:
         return None
-    way = [goal]
-    while way[-1] != start:
-        way.append(came[way[-1]])
-    return tuple(way[::-1])
-
-
-def _names(way: list[Edge], start: IntentId, goal: IntentId) -> tuple[IntentId, ...]:
-    ids = [start]
-    for edge in way:
-        ids.append(edge.other(ids[-1]))
-    return (goal, *ids)
+    comes_from = {tip: id for id in entering for tip in leads[id] if tip in entering}
+    way = [next(iter(comes_from))]
+    while way[-1] not in way[:-1]:
+        way.append(comes_from[way[-1]])
+    return tuple(way[way.index(way[-1]) :][::-1])
 
 
 def resolved(where: IntentFilter, reader: Reader) -> IntentFilter:

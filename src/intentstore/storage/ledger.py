@@ -42,6 +42,7 @@ class Draft:
         self.intents: dict[IntentId, Intent | None] = {}
         self.edges: dict[EdgeKey, Edge | None] = {}
         self.ends: dict[Subject, Head] = {}
+        self._at: dict[IntentId, set[EdgeKey]] = {}
 
     def fetch(self, ids: Sequence[IntentId]) -> list[Intent | None]:
         """Returns the intents as they will be."""
@@ -69,14 +70,23 @@ class Draft:
             return below
         found = {edge.key: edge for edge in below if edge.key not in self.edges}
         wanted = frozenset(ids)
-        laid = ((key, edge) for key, edge in self.edges.items() if edge is not None)
-        found.update((key, edge) for key, edge in laid if stands_at(edge, wanted, walk))
+        for key in {key for id in wanted for key in self._at.get(id, ())}:
+            edge = self.edges[key]
+            if edge is not None and stands_at(edge, wanted, walk):
+                found[key] = edge
         return [found[key] for key in sorted(found)]
+
+    def lay_edge(self, key: EdgeKey, edge: Edge | None) -> None:
+        """Lays an edge, or its deletion, over the state beneath."""
+        self.edges[key] = edge
+        self._at.setdefault(key[0], set()).add(key)
+        self._at.setdefault(key[2], set()).add(key)
 
     def absorb(self, upper: Draft) -> None:
         """Takes over what a draft on top of this one holds."""
         self.intents.update(upper.intents)
-        self.edges.update(upper.edges)
+        for key, edge in upper.edges.items():
+            self.lay_edge(key, edge)
         self.ends.update(upper.ends)
 
 
@@ -204,9 +214,9 @@ def _lay(change: Change, draft: Draft, head: Head) -> None:
         case Drop():
             draft.intents[change.id] = None
         case Link():
-            draft.edges[change.edge.key] = change.edge
+            draft.lay_edge(change.edge.key, change.edge)
         case Unlink():
-            draft.edges[change.key] = None
+            draft.lay_edge(change.key, None)
         case Note():
             pass
         case _:
@@ -251,6 +261,7 @@ class ChainCheck:
 
     def __init__(self) -> None:
         self.ends: dict[Subject, Head] = {}
+        self._at: dict[IntentId, set[EdgeKey]] = {}
         self.last: Revision = 0
 
     def follow(self, commit: Commit) -> Iterator[Problem]:
