@@ -110,8 +110,10 @@ def _reached(reader: Reader, start: set[IntentId], walk: Walk) -> dict[IntentId,
 
 
 def _cycle(leads: dict[IntentId, list[IntentId]]) -> tuple[IntentId, ...] | None:
-    """Returns the ids around some cycle, the first repeated at the end, or None: takes away, again and again, what
-    no arrow leads to (Kahn 1962); what remains holds a cycle, and walking backwards in it finds one.
+    """Returns the ids around some cycle, the first repeated at the end, or None.
+
+    Takes away, again and again, what no arrow leads to (Kahn 1962); what remains holds a cycle, and walking
+    backwards in it finds one.
     """
     entering = dict.fromkeys(leads, 0)
     for tips in leads.values():
