@@ -1,0 +1,95 @@
+"""Breaks what a storage stands on and asks it everything: it must say so in our words, with the cause.
+
+Finds the members by introspection of the protocols, so a member added later cannot be forgotten.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from ..ground.change import Put
+from ..ground.errors import StorageError
+from ..ground.identity import uuid7
+from ..ground.protocol import Compacts, IntentStorage, ListsGraphs, SearchesText
+from ..ground.query import EVERYTHING, Page, Walk
+from .samples import a_batch, an_intent, put
+
+Call = Callable[[Any], object]
+
+CALLS: dict[str, Call] = {
+    "open": lambda storage: storage.open(),
+    "close": lambda storage: storage.close(),
+    "apply": lambda storage: storage.apply(a_batch(Put(intent=an_intent(uuid7())))),
+    "apply_all": lambda storage: storage.apply_all([a_batch(Put(intent=an_intent(uuid7())))]),
+    "fetch": lambda storage: storage.fetch(["sample"]),
+    "neighbours": lambda storage: storage.neighbours(["sample"], Walk()),
+    "select": lambda storage: storage.select(EVERYTHING, Page()),
+    "count": lambda storage: storage.count(EVERYTHING),
+    "entries": lambda storage: list(storage.entries()),
+    "trail": lambda storage: storage.trail("sample"),
+    "commit": lambda storage: storage.commit("sample-commit"),
+    "revision": lambda storage: storage.revision,
+    "verify": lambda storage: list(storage.verify()),
+    "facts": lambda storage: dict(storage.facts()),
+    "search": lambda storage: storage.search("sample", 10),
+    "compact": lambda storage: storage.compact(),
+    "graphs": lambda storage: storage.graphs(),
+}
+"""How each protocol member is used, its answer consumed to the end."""
+
+
+def calls(storage: IntentStorage) -> dict[str, Call]:
+    """Returns a call for every member of every protocol the storage fulfils; fails if one is not known here."""
+    protocols = [IntentStorage] + [each for each in (SearchesText, Compacts, ListsGraphs) if isinstance(storage, each)]
+    names = {
+        name
+        for protocol in protocols
+        for base in protocol.__mro__
+        if base is not object
+        for name in vars(base)
+        if not name.startswith("_")
+    }
+    unknown = names - CALLS.keys()
+    assert not unknown, f"give intentstore.testing.driver.CALLS a call for: {', '.join(sorted(unknown))}"
+    return {name: call for name, call in CALLS.items() if name in names}
+
+
+def break_driver(
+    make: Callable[[], IntentStorage], breaks: Callable[[IntentStorage], None]
+) -> dict[str, StorageError]:
+    """Asks a broken storage for everything; returns each member's `StorageError`, or fails naming the others.
+
+    ``make`` returns a storage, not yet opened, always at the same place. ``breaks`` makes its driver fail from then
+    on: called on an open storage, for ``open`` on one not yet opened. Each error must carry its ``__cause__``.
+    ``close`` may also succeed.
+    """
+    first = make()
+    first.open()
+    put(first, "sample", id="sample-commit")
+    names = calls(first)
+    first.close()
+    found: dict[str, StorageError] = {}
+    wrong: list[str] = []
+    for name, call in names.items():
+        storage = make()
+        if name != "open":
+            storage.open()
+        breaks(storage)
+        try:
+            answer = call(storage)
+        except StorageError as error:
+            found[name] = error
+            if error.__cause__ is None:
+                wrong.append(f"{name}: {type(error).__name__} without its cause")
+        except BaseException as error:
+            wrong.append(f"{name}: {type(error).__module__}.{type(error).__name__}: {error}")
+        else:
+            if name != "close":
+                wrong.append(f"{name}: answered {answer!r}")
+        finally:
+            with contextlib.suppress(Exception):
+                storage.close()
+    assert not wrong, "with a broken driver\n" + "\n".join(wrong)
+    return found

@@ -1,0 +1,200 @@
+"""Claims on open and close, on what outlives them, and on several that have the same store open."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import pytest
+
+from ..ground.change import Put
+from ..ground.errors import Closed, StaleRevision
+from ..ground.protocol import Compacts, IntentStorage, ListsGraphs, SearchesText
+from ..ground.query import IntentFilter
+from .base import Claims, needs
+from .driver import calls
+from .history import eventful
+from .samples import a_batch, an_intent, edges, ids, link, one, put, state
+from .writing import at_once
+
+
+class LastingClaims(Claims):
+    """What was acknowledged stays; what is closed says so."""
+
+    def test_a_closed_storage_says_so_whatever_is_asked(self, tmp_path: Path) -> None:
+        storage = self.make(tmp_path)
+        storage.open()
+        put(storage, "sample")
+        storage.close()
+        storage.close()
+        for name, call in calls(storage).items():
+            if name not in ("open", "close"):
+                with pytest.raises(Closed):
+                    call(storage)
+                    pytest.fail(f"{name} answers though the storage is closed")
+
+    def test_a_storage_not_yet_opened_says_so(self, tmp_path: Path) -> None:
+        storage = self.make(tmp_path)
+        for name, call in calls(storage).items():
+            if name not in ("open", "close"):
+                with pytest.raises(Closed):
+                    call(storage)
+                    pytest.fail(f"{name} answers though the storage was not opened")
+        storage.close()
+
+    def test_a_closed_storage_may_be_opened_again(self, storage: IntentStorage) -> None:
+        storage.close()
+        storage.open()
+        put(storage, "a")
+        assert ids(storage) == ["a"]
+
+    def test_a_declared_power_is_there(self, storage: IntentStorage) -> None:
+        assert isinstance(storage, SearchesText) or not storage.capabilities.searches_text
+        assert isinstance(storage, Compacts) or not storage.capabilities.compacts
+
+    def test_graphs_of_one_store_are_listed(self, storage: IntentStorage, tmp_path: Path) -> None:
+        if not isinstance(storage, ListsGraphs):
+            pytest.skip("the storage does not list graphs")
+        put(storage, "a")
+        other = self.make(tmp_path, "an other")
+        other.open()
+        put(other, "a")
+        assert storage.graphs() == other.graphs() == ["an other", "default"]
+        other.close()
+
+    # --- persistent ---
+
+    @needs("persistent")
+    def test_what_was_acknowledged_is_there_after_reopening(self, storage: IntentStorage, tmp_path: Path) -> None:
+        eventful(storage)
+        before, log, trail = state(storage), list(storage.entries()), storage.trail("a")
+        again = self.reopen(storage, tmp_path)
+        assert state(again) == before
+        assert list(again.entries()) == log
+        assert again.trail("a") == trail
+        assert again.revision == log[-1].revision
+        assert again.commit("first") == log[0]
+        assert list(again.verify()) == []
+        again.close()
+
+    @needs("persistent")
+    def test_the_same_commit_id_is_one_commit_after_reopening(self, storage: IntentStorage, tmp_path: Path) -> None:
+        batch = a_batch(Put(intent=an_intent("a"), expected=0), id="once")
+        first = storage.apply(batch)
+        again = self.reopen(storage, tmp_path)
+        assert again.apply(batch) == first
+        assert again.revision == 1
+        again.close()
+
+    @needs("persistent")
+    def test_the_chain_goes_on_after_reopening(self, storage: IntentStorage, tmp_path: Path) -> None:
+        eventful(storage)
+        for n in range(3):
+            storage = self.reopen(storage, tmp_path)
+            put(storage, an_intent("a", f"Round {n}"))
+            link(storage, ("a", "blocks", "b"))
+        assert one(storage, "a").goal == "Round 2"
+        assert list(storage.verify()) == []
+        storage.close()
+
+    @needs("persistent")
+    def test_what_was_dropped_without_closing_is_there(self, tmp_path: Path) -> None:
+        dropped = self.make(tmp_path)
+        dropped.open()
+        eventful(dropped)
+        before = state(dropped)
+        again = self.make(tmp_path)
+        again.open()
+        assert state(again) == before
+        assert list(again.verify()) == []
+        put(again, "new")
+        again.close()
+        with contextlib.suppress(Closed):
+            dropped.close()
+
+    @needs("persistent")
+    def test_opening_and_closing_change_nothing(self, storage: IntentStorage, tmp_path: Path) -> None:
+        eventful(storage)
+        before = state(storage)
+        for _ in range(3):
+            storage = self.reopen(storage, tmp_path)
+        assert (state(storage), storage.revision) == (before, 9)
+        storage.close()
+
+    # --- compacting ---
+
+    @needs("compacts")
+    def test_compacting_loses_no_history(self, storage: IntentStorage, tmp_path: Path) -> None:
+        assert isinstance(storage, Compacts)
+        eventful(storage)
+        before, log = state(storage), list(storage.entries())
+        for round in range(2):
+            sizes = storage.compact()
+            assert {"bytes_before", "bytes_after"} <= sizes.keys()
+            assert state(storage) == before
+            assert list(storage.entries()) == log
+            put(storage, an_intent("a", f"After {round}"))
+            before, log = state(storage), list(storage.entries())
+        assert len(storage.trail("a")) == 15
+        assert list(storage.verify()) == []
+        again = self.reopen(storage, tmp_path)
+        assert (state(again), list(again.entries())) == (before, log)
+        assert again.commit("first") == log[0]
+        assert list(again.verify()) == []
+        again.close()
+
+    # --- several at once ---
+
+    @needs("multi_process")
+    def test_two_that_have_it_open_see_each_others_commits(self, storage: IntentStorage, tmp_path: Path) -> None:
+        other = self.make(tmp_path)
+        other.open()
+        try:
+            put(storage, "a", "b", id="c1")
+            assert ids(other) == ["a", "b"]
+            link(other, ("a", "blocks", "b"))
+            assert [edge.key for edge in edges(storage)] == [("a", "blocks", "b")]
+            put(other, an_intent("a", "flaky now"))
+            assert (one(storage, "a").goal, storage.revision) == ("flaky now", 3)
+            assert ids(storage, IntentFilter(text="flaky")) == ["a"]
+            with pytest.raises(StaleRevision):
+                storage.apply(a_batch(Put(intent=an_intent("a"), expected=1)))
+            assert storage.apply(a_batch(Put(intent=an_intent("z")), id="c1")).revision == 1
+            assert other.commit("c1") == storage.commit("c1") is not None
+            assert list(storage.entries()) == list(other.entries())
+            assert storage.trail("a") == other.trail("a")
+            assert list(storage.verify()) + list(other.verify()) == []
+        finally:
+            other.close()
+
+    @needs("multi_process")
+    def test_several_that_write_at_once_lose_nothing(self, storage: IntentStorage, tmp_path: Path) -> None:
+        several = [storage, *(self.make(tmp_path) for _ in range(2))]
+        for each in several[1:]:
+            each.open()
+
+        def work(who: int) -> list[int]:
+            return [put(several[who % 3], f"t{who}-{n}").revision for n in range(6)]
+
+        given = sorted(revision for each in at_once(work, 6) for revision in each)
+        assert given == list(range(1, 37))
+        for each in several:
+            assert len(ids(each)) == 36
+            assert [commit.revision for commit in each.entries()] == given
+            assert list(each.verify()) == []
+        for each in several[1:]:
+            each.close()
+
+    @needs("multi_process", "compacts")
+    def test_one_may_compact_while_another_has_it_open(self, storage: IntentStorage, tmp_path: Path) -> None:
+        other = self.make(tmp_path)
+        other.open()
+        eventful(other)
+        assert isinstance(storage, Compacts)
+        storage.compact()
+        put(storage, "new")
+        assert (state(other), other.revision) == (state(storage), 10)
+        put(other, "newer")
+        assert state(storage) == state(other)
+        assert list(other.verify()) + list(storage.verify()) == []
+        other.close()

@@ -1,0 +1,20 @@
+"""Every storage against the public suite, five lines each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from intentstore.ground.protocol import IntentStorage
+from intentstore.storage.file import FileStorage
+from intentstore.storage.memory import MemoryStorage
+from intentstore.testing import StorageSuite
+
+
+class TestMemory(StorageSuite):
+    def make(self, tmp_path: Path, graph: str = "default") -> IntentStorage:
+        return MemoryStorage(str(tmp_path), graph)
+
+
+class TestFile(StorageSuite):
+    def make(self, tmp_path: Path, graph: str = "default") -> IntentStorage:
+        return FileStorage(tmp_path / "store", graph)
