@@ -30,7 +30,7 @@ test: .venv/.dev ## all tests, and full coverage of the storages (ARGS='tests/te
 lint: .venv/.dev ## style, layout and floors
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	.venv/bin/lint-imports --no-logo
+	.venv/bin/lint-imports --no-logo --no-cache # its cache misses that a module has come or gone
 
 types: .venv/.dev ## mypy --strict
 	$(PY) -m mypy $(foreach dir,src tests bench demo docs/examples,$(if $(wildcard $(dir)/*.py $(dir)/*/*.py),$(dir)))
