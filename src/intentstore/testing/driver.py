@@ -56,9 +56,7 @@ def calls(storage: IntentStorage) -> dict[str, Call]:
     return {name: call for name, call in CALLS.items() if name in names}
 
 
-def break_driver(
-    make: Callable[[], IntentStorage], breaks: Callable[[IntentStorage], None]
-) -> dict[str, StorageError]:
+def break_driver(make: Callable[[], IntentStorage], breaks: Callable[[IntentStorage], None]) -> dict[str, StorageError]:
     """Asks a broken storage for everything; returns each member's `StorageError`, or fails naming the others.
 
     ``make`` returns a storage, not yet opened, always at the same place. ``breaks`` makes its driver fail from then
@@ -83,7 +81,7 @@ def break_driver(
             found[name] = error
             if error.__cause__ is None:
                 wrong.append(f"{name}: {type(error).__name__} without its cause")
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001 - any other error is what is looked for
             wrong.append(f"{name}: {type(error).__module__}.{type(error).__name__}: {error}")
         else:
             if name != "close":

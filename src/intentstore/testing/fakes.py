@@ -44,7 +44,6 @@ class LossyDisk(Disk):
         """Each name touched, and the file it stands for now; None where it stands for none."""
         self._kept: dict[Path, _File | None] = {}
         """Each name touched, and the file it would stand for after a power cut."""
-        self._content: dict[_File, bytes] = {}
 
     # --- what survives ---
 
@@ -73,11 +72,11 @@ class LossyDisk(Disk):
         """
         self.off = True
         wanted: dict[Path, bytes] = {}
-        for path, kept in self._kept.items():
-            if luck is not None and luck.random() < 0.5:
-                kept = self._now[path]
-            if kept is not None:
-                wanted[path] = self._survives(kept, luck)
+        for path in self._kept:
+            entries = self._now if luck is not None and luck.random() < 0.5 else self._kept
+            file = entries[path]
+            if file is not None:
+                wanted[path] = self._survives(file, luck)
         for fd in list(self._open):
             with contextlib.suppress(OSError):
                 os.close(fd)
@@ -209,7 +208,7 @@ class FailingDisk(Disk):
             return found
         number = self.error
 
-        def fail(*args: object, **kwargs: object) -> None:
+        def fail(*_: object, **__: object) -> None:
             raise OSError(number, os.strerror(number))
 
         return fail

@@ -23,7 +23,7 @@ from ..ground.protocol import Compacts, IntentStorage, SearchesText
 from ..ground.query import Direction, IntentFilter, Walk, microseconds, words
 from ..ground.types import SYMMETRIC, Edge, EdgeKey, EdgeType, Intent, IntentStatus, edge_key
 from ..storage.memory import MemoryStorage
-from .samples import HOSTILE, NOON, VALUES, a_batch, copy_log, pages, state
+from .samples import HOSTILE, NOON, VALUES, a_batch, copy_log, pages, plain, state
 
 IDS = ("a", "b", "c", "d", "é", "'; --", "%")
 TYPES = ("depends_on", "blocks", "related_to", "conflicts_with", "own_type")
@@ -34,8 +34,8 @@ some_id = st.sampled_from(IDS)
 some_ends = st.tuples(some_id, some_id).filter(lambda ends: ends[0] != ends[1])
 some_type = st.sampled_from(TYPES)
 some_intent = st.builds(
-    lambda id, goal, status, priority, at, labels, value: Intent(
-        id=id, goal=goal, status=status, priority=priority, labels=labels, metadata={"v": value},
+    lambda name, goal, status, priority, at, labels, value: Intent(
+        id=name, goal=goal, status=status, priority=priority, labels=labels, metadata=plain(v=value),
         created_at=at, updated_at=at.replace(minute=priority % 60),
     ),
     some_id, st.sampled_from(GOALS), st.sampled_from(IntentStatus), st.integers(-2, 2),
@@ -124,7 +124,7 @@ class StorageMachine(RuleBasedStateMachine):
     def link(self, ends: tuple[str, str], type: str, value: Any) -> None:
         """Links two intents, or tries to link what is missing."""
         source, target = ends
-        edge = Edge(source=source, type=EdgeType(type), target=target, metadata={"v": value}, created_at=NOON)  # type: ignore[arg-type]  # frozen by Edge
+        edge = Edge(source=source, type=EdgeType(type), target=target, metadata=plain(v=value), created_at=NOON)
         if source in self.intents and target in self.intents:
             self._apply(Link(edge=edge))
         else:
@@ -164,7 +164,9 @@ class StorageMachine(RuleBasedStateMachine):
 
     # --- reading ---
 
-    @rule(sort=st.sampled_from(SORTS), limit=st.integers(1, 4), status=st.none() | st.sets(st.sampled_from(IntentStatus)))
+    @rule(
+        sort=st.sampled_from(SORTS), limit=st.integers(1, 4), status=st.none() | st.sets(st.sampled_from(IntentStatus))
+    )
     def page(self, sort: str, limit: int, status: set[IntentStatus] | None) -> None:
         """Reads all pages of a question and compares them with the model, sorted."""
         where = IntentFilter(status=None if status is None else frozenset(status))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,7 @@ class ReadingClaims(Claims):
 
     def test_hostile_edges_are_data(self, storage: IntentStorage) -> None:
         put(storage, *HOSTILE)
-        pairs = list(zip(HOSTILE, HOSTILE[1:], strict=False))
+        pairs = list(pairwise(HOSTILE))
         link(storage, *((a, "discovered_from", b) for a, b in pairs))
         assert {edge.key for edge in edges(storage)} == {(a, "discovered_from", b) for a, b in pairs}
         assert storage.neighbours(["%"], Walk(types=frozenset({"discovered_from"}), direction=Direction.OUT))[
@@ -216,8 +217,10 @@ class ReadingClaims(Claims):
     def test_the_facts_name_the_place(self, storage: IntentStorage) -> None:
         storage.apply(a_batch(Put(intent=an_intent("a"))))
         facts = storage.facts()
-        assert facts["kind"] and facts["revision"] == 1
-        assert facts["durable"] in (True, False) and facts["read_only"] is False
+        assert facts["kind"]
+        assert facts["revision"] == 1
+        assert facts["durable"] in (True, False)
+        assert facts["read_only"] is False
 
 
 def _order(value: Any) -> Any:

@@ -16,18 +16,17 @@ from .writing import WritingClaims
 
 
 class StorageSuite(WritingClaims, ReadingClaims, QuestionClaims, HistoryClaims, LastingClaims):
-    """Stamps a storage. Subclass it in a test module and override `make`::
+    """Stamps a storage: subclass it in a test module and override `make`, five lines in all.
 
-        class TestMyStorage(StorageSuite):
-            def make(self, tmp_path, graph="default"):
-                return MyStorage(tmp_path / "goals", graph)
+    ``class TestMine(StorageSuite)``, its ``make(self, tmp_path, graph="default")`` returning
+    ``MyStorage(tmp_path / "goals", graph)``. Lower ``machine_examples`` where a commit is slow.
     """
 
     machine_examples = 12
     machine_steps = 20
 
     def test_any_order_of_acts_agrees_with_plain_dicts(self) -> None:
-        run_state_machine_as_test(  # type: ignore[no-untyped-call]  # hypothesis leaves it untyped
+        run_state_machine_as_test(
             machine_for(lambda place: self.make(Path(place))),
             settings=settings(
                 max_examples=self.machine_examples,
