@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+from collections.abc import Iterator
 from pathlib import Path
+from random import Random
+
+import pytest
 
 from docs.examples.dict_storage import DictStorage
+from intentstore.ground.change import Put
+from intentstore.ground.errors import Full, IntentStoreError, ReadOnly, StorageError
 from intentstore.ground.protocol import IntentStorage
 from intentstore.storage.file import FileStorage
 from intentstore.storage.memory import MemoryStorage
-from intentstore.testing import StorageSuite
-
+from intentstore.testing import FailingDisk, LossyDisk, PowerCut, StorageSuite, a_batch, an_intent, break_driver, put
 
 DICTS: dict[Path, dict[str, bytes]] = {}
 
@@ -27,3 +34,218 @@ class TestFile(StorageSuite):
 class TestTheExample(StorageSuite):
     def make(self, tmp_path: Path, graph: str = "default") -> IntentStorage:
         return DictStorage(DICTS.setdefault(tmp_path, {}), graph)
+
+
+# --- power cuts: the file storage on a disk that keeps only what was synced ---
+
+
+def acts(storage: FileStorage, done: list[str]) -> None:
+    """Opens, writes, compacts, writes, closes; names each act in ``done`` once it was acknowledged."""
+    storage.open()
+    for n in range(4):
+        put(storage, f"a{n}", an_intent("b", f"Round {n}"), id=f"c{n}")
+        done.append(f"c{n}")
+    storage.compact()
+    storage.apply_all([a_batch(Put(intent=an_intent(f"d{n}")), id=f"d{n}") for n in range(3)])
+    done.extend(["d0", "d1", "d2"])
+    storage.close()
+
+
+def recover(place: Path, done: list[str]) -> None:
+    """Opens what a power cut left: all acknowledged is there, whole, and a write after it survives as well."""
+    again = FileStorage(place)
+    again.open()
+    there = [commit.id for commit in again.entries()]
+    assert there[: len(done)] == done
+    assert list(again.verify()) == []
+    put(again, "after", id="after")
+    again.close()
+    twice = FileStorage(place)
+    twice.open()
+    assert [commit.id for commit in twice.entries()] == [*there, "after"]
+    twice.close()
+
+
+def bad_cuts(tmp_path: Path, luck: Random | None, *, again: bool = False) -> list[str]:
+    """Cuts the power at every call of `acts` (and, ``again``, once more while it recovers); tells what was not safe."""
+    whole = LossyDisk()
+    acts(FileStorage(tmp_path / "whole", disk=whole), [])
+    assert whole.calls > 40
+    bad = []
+    for cut in range(whole.calls):
+        place, done, disk = tmp_path / f"cut{cut}", list[str](), LossyDisk(cut_at=cut)
+        with pytest.raises(PowerCut):
+            acts(FileStorage(place, disk=disk), done)
+        disk.crash(luck)
+        try:
+            if again:
+                disk = LossyDisk(cut_at=cut % 7)
+                with contextlib.suppress(PowerCut):
+                    acts(FileStorage(place, disk=disk), [])
+                disk.crash(luck)
+            recover(place, done)
+        except (IntentStoreError, AssertionError) as error:
+            bad.append(f"cut at call {cut}, {len(done)} acknowledged: {type(error).__name__}: {error}")
+    return bad
+
+
+@pytest.mark.parametrize("seed", [None, 1, 2], ids=["all lost", "some kept", "others kept"])
+def test_a_power_cut_at_any_call_loses_nothing_acknowledged(tmp_path: Path, seed: int | None) -> None:
+    assert bad_cuts(tmp_path, Random(seed) if seed is not None else None) == []
+
+
+def test_a_power_cut_while_recovering_from_one_loses_nothing_acknowledged(tmp_path: Path) -> None:
+    assert bad_cuts(tmp_path, Random(3), again=True) == []
+
+
+def test_the_lossy_disk_does_lose_what_was_not_synced(tmp_path: Path) -> None:
+    disk = LossyDisk()
+    careless = FileStorage(tmp_path / "store", durability="relaxed", disk=disk)
+    careless.open()
+    put(careless, "a")
+    disk.crash()
+    again = FileStorage(tmp_path / "store")
+    again.open()
+    assert again.revision == 0
+    again.close()
+
+
+class NeverSyncsNames(LossyDisk):
+    """The mistake of renaming without syncing the directory."""
+
+    def sync_directory(self, path: Path) -> None:
+        self._alive()
+
+
+def test_the_lossy_disk_notices_a_directory_that_was_not_synced(tmp_path: Path) -> None:
+    disk = NeverSyncsNames()
+    careless = FileStorage(tmp_path / "store", disk=disk)
+    careless.open()
+    put(careless, "a")
+    disk.crash()
+    again = FileStorage(tmp_path / "store")
+    again.open()
+    assert again.revision == 0
+    again.close()
+
+
+# --- a driver that fails ---
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES, errno.ENOENT, errno.EMFILE], ids=errno.errorcode.get)
+def test_a_file_storage_whose_disk_fails_says_so_with_the_cause(tmp_path: Path, number: int) -> None:
+    disks: list[FailingDisk] = []
+
+    def make() -> FileStorage:
+        disks.append(FailingDisk())
+        return FileStorage(tmp_path / "store", disk=disks[-1])
+
+    def breaks(_: IntentStorage) -> None:
+        disks[-1].error = number
+
+    break_driver(make, breaks)
+
+
+class FailingDict(dict[str, bytes]):
+    broken = False
+
+    def _refuse(self) -> None:
+        if self.broken:
+            raise ConnectionError("gone")
+
+    def __iter__(self) -> Iterator[str]:
+        self._refuse()
+        return super().__iter__()
+
+    def __contains__(self, key: object) -> bool:
+        self._refuse()
+        return super().__contains__(key)
+
+    def __getitem__(self, key: str) -> bytes:
+        self._refuse()
+        return super().__getitem__(key)
+
+    def __setitem__(self, key: str, value: bytes) -> None:
+        self._refuse()
+        super().__setitem__(key, value)
+
+
+def test_the_example_says_with_the_cause_that_its_mapping_fails() -> None:
+    kept = FailingDict()
+
+    def make() -> DictStorage:
+        kept.broken = False
+        return DictStorage(kept)
+
+    def breaks(_: IntentStorage) -> None:
+        kept.broken = True
+
+    errors = break_driver(make, breaks)
+    assert {type(error.__cause__) for error in errors.values()} == {ConnectionError}
+
+
+def test_the_driver_breaker_notices_a_storage_that_answers_all_the_same() -> None:
+    with pytest.raises(AssertionError, match="fetch: answered"):
+        break_driver(lambda: MemoryStorage("answers"), lambda _: None)
+
+
+@pytest.mark.parametrize("call", ["append", "sync"])
+def test_after_a_failed_write_nothing_is_acknowledged_until_reopened(tmp_path: Path, call: str) -> None:
+    disk = FailingDisk(call)
+    storage = FileStorage(tmp_path / "store", disk=disk)
+    storage.open()
+    put(storage, "a")
+    disk.error = errno.EIO
+    with pytest.raises(StorageError):
+        put(storage, "b")
+    disk.error = None
+    with pytest.raises(ReadOnly) as refused:
+        put(storage, "c")
+    assert refused.value.__cause__ is not None
+    assert [each and each.id for each in storage.fetch(["a", "b", "c"])] == ["a", None, None]
+    assert storage.facts()["read_only"] is True
+    storage.close()
+    storage.open()
+    put(storage, "c")
+    assert storage.fetch(["c"]) != [None]
+    assert list(storage.verify()) == []
+    storage.close()
+
+
+@pytest.mark.parametrize("call", ["append", "sync"])
+def test_a_full_disk_is_rolled_back_and_writes_go_on_when_there_is_space(tmp_path: Path, call: str) -> None:
+    class Filling(LossyDisk):
+        full = False
+
+        def append(self, fd: int, data: bytes) -> None:
+            if self.full:
+                super().append(fd, data[: len(data) // 2])
+                raise OSError(errno.ENOSPC, "No space left on device")
+            super().append(fd, data)
+
+        def sync(self, fd: int) -> None:
+            if self.full and call == "sync":
+                self.full = False
+                raise OSError(errno.ENOSPC, "No space left on device")
+            super().sync(fd)
+
+    class FillsAtSync(Filling):
+        def append(self, fd: int, data: bytes) -> None:
+            LossyDisk.append(self, fd, data)
+
+    disk = Filling() if call == "append" else FillsAtSync()
+    storage = FileStorage(tmp_path / "store", disk=disk)
+    storage.open()
+    put(storage, "a")
+    disk.full = True
+    with pytest.raises(Full):
+        put(storage, "b")
+    assert [each and each.id for each in storage.fetch(["a", "b"])] == ["a", None]
+    disk.full = False
+    put(storage, "c")
+    disk.crash()
+    again = FileStorage(tmp_path / "store")
+    again.open()
+    assert [each and each.id for each in again.fetch(["a", "b", "c"])] == ["a", None, "c"]
+    assert list(again.verify()) == []
+    again.close()

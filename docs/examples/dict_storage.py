@@ -63,6 +63,10 @@ class DictStorage:
     def _state(self) -> Index:
         if self._index is None:
             raise Closed("the dict store is closed", hint="open it again")
+        # Questions are answered from memory; this asks whether the place is there at all, so that none is a guess.
+        last = self._index.revision
+        if last and not self._ask(lambda: self._key(last) in self._kept):
+            raise Unavailable(f"commit {last} is gone from the mapping", hint="see who else writes to it")
         return self._index
 
     # --- the one write ---
