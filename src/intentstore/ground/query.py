@@ -134,6 +134,17 @@ class IntentFilter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
             below.append(self.not_.depth)
         return 1 + max(below, default=0)
 
+    @property
+    def asks_the_graph(self) -> bool:
+        """True when ``connected_to`` stands in it at any depth: `IntentGraph` resolves it, a storage cannot."""
+        inner = [*self.any_of, *([] if self.not_ is None else [self.not_])]
+        return self.connected_to is not None or any(each.asks_the_graph for each in inner)
+
+    def refuse_graph_questions(self) -> None:
+        """Raises `QueryInvalid` if a storage cannot answer the filter by itself."""
+        if self.asks_the_graph:
+            raise QueryInvalid("connected_to is resolved by the graph", hint="ask IntentGraph.list")
+
     def replace(self, **changes: Any) -> IntentFilter:
         """Returns a copy with these fields changed and checked."""
         return msgspec.structs.replace(self, **changes)

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -23,6 +24,7 @@ from .journal import ZERO, read_frame, write_frame
 from .segments import Place
 
 VERSION = 1
+_LONGEST = 200
 _OURS = frozenset({"lock", "format.json", "format.json.tmp", "graphs"})
 
 
@@ -33,8 +35,11 @@ class Home:
         self.disk, self.path = disk, path
 
     def folder(self, graph: str) -> Path:
-        """Returns where a graph is kept; any name gives a plain, distinct file name."""
-        return self.path / "graphs" / quote(graph, safe=" ").replace(".", "%2E")
+        """Returns where a graph is kept; any name gives a plain, distinct file name of bounded length."""
+        name = quote(graph, safe=" ").replace(".", "%2E").replace("~", "%7E")
+        if len(name) > _LONGEST:
+            name = f"{name[:100]}~{sha256(graph.encode()).hexdigest()}"
+        return self.path / "graphs" / name
 
     def graphs(self) -> list[str]:
         """Returns the names of the graphs that are kept here, sorted."""
@@ -42,7 +47,15 @@ class Home:
         if not self.disk.is_there(folder):
             return []
         names = [name for name in self.disk.names(folder) if self.disk.is_there(folder / name / "head")]
-        return sorted(unquote(name) for name in names)
+        return sorted(unquote(name) if "~" not in name else self._long_name(folder / name) for name in names)
+
+    def _long_name(self, folder: Path) -> str:
+        """Returns the name of a graph whose folder bears only a part of it: the journal's header has it whole."""
+        first = next(name for name in self.disk.names(folder) if name.startswith("journal-"))
+        frame = read_frame(self.disk.read_whole(folder / first).split(b"\n", 1)[0])
+        if frame is None:
+            raise Corrupt(str(folder / first), "the header does not match its checksum")
+        return str(msgspec.json.decode(frame.body)["graph"])
 
     def enter(self, *, create: bool, timeout_s: float) -> None:
         """Checks that the directory is a file store of ours, or makes it one where it is new or empty."""

@@ -242,6 +242,7 @@ class Index:
 
     def count(self, where: IntentFilter) -> dict[IntentStatus, int]:
         """Returns how many intents the filter means, by status."""
+        where.refuse_graph_questions()
         found: dict[IntentStatus, int] = {}
         for intent in self.matching(where):
             found[intent.status] = found.get(intent.status, 0) + 1
@@ -261,8 +262,7 @@ class Index:
 
     def select(self, where: IntentFilter, page: Page) -> Found:
         """Returns one page of the intents the filter means."""
-        if where.connected_to is not None:
-            raise QueryInvalid("connected_to is resolved by the graph", hint="ask IntentGraph.list")
+        where.refuse_graph_questions()
         if page.sort.field in _SORTS and self.candidates(where) is None:
             found = self._walk_views(where, page)
         else:
