@@ -147,7 +147,9 @@ class FileStorage:
         """Reads head, snapshot and journal into a fresh index."""
         self._head = self._home.read_head(self._graph)
         self._head_at = time.monotonic()
-        there = snapshots(self._disk, self._folder)
+        # A crash may leave a snapshot whose journal file was not begun; the one before it, or the journal, still stands.
+        firsts = self._segments.firsts()
+        there = [each for each in snapshots(self._disk, self._folder) if each + 1 in firsts]
         if there:
             index, digest, self._snapshot_bytes = read_snapshot(self._disk, self._folder, there[-1], self._graph)
             place = Place(there[-1] + 1, 0, there[-1], digest)
@@ -356,8 +358,8 @@ class FileStorage:
 
     def _catch_up(self) -> None:
         self._check_open()
-        if self._writing:
-            return
+        if self._writing or self._dead is not None:
+            return  # what a failed write left in the journal was never acknowledged
         with self._state, self._translated("reading"):
             if not self._writing and self._opened:
                 self._follow()
@@ -462,18 +464,20 @@ class FileStorage:
     def compact(self) -> Mapping[str, Any]:
         """Writes a snapshot and begins a new journal file; the old ones stay, they are the history."""
         self._check_writable()
-        before = self._home.size(self._graph)
-        self._lane.alone(self._compact)
-        return {"bytes_before": before, "bytes_after": self._home.size(self._graph)}
+        with self._translated("compacting"):
+            before = self._home.size(self._graph)
+            self._lane.alone(self._compact)
+            return {"bytes_before": before, "bytes_after": self._home.size(self._graph)}
 
     def _compact(self) -> None:
-        with self._translated("compacting"), self._locked():
+        with self._locked():
             self._write_snapshot()
 
     def graphs(self) -> list[str]:
         """Returns the names of the graphs in the same store."""
         self._check_open()
-        return self._home.graphs()
+        with self._translated("reading"):
+            return self._home.graphs()
 
     def facts(self) -> Mapping[str, Any]:
         """Returns what a person asks about the place."""
