@@ -52,7 +52,7 @@ from intentstore.ground.types import Claim
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
-texts = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"))
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 names = texts.filter(bool)
 whole = st.integers(-(2**63), 2**63 - 1)
 times = st.datetimes(timezones=st.just(UTC)).map(lambda t: t.replace(microsecond=t.microsecond // 1000 * 1000))

@@ -142,7 +142,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     revision: Revision = msgspec.field(default_factory=int)
     claim: Claim | None = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self) -> None:  # noqa: C901, PLR0912  written out: a loop costs every read 1 us of 4
         if self.id != "":
             check_id(self.id, "id")
         _check_goal(self.goal)
@@ -150,7 +150,6 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
             force_setattr(self, "status", as_status(self.status))
         check_integer(self.priority, "priority")
         check_integer(self.revision, "revision", least=0)
-        # Written out: a loop over getattr costs 1 us more, of 4, for every intent read.
         if self.name is not None:
             _check_str(self.name, "name")
         if self.original_request is not None:

@@ -147,7 +147,7 @@ class FileStorage:
         """Reads head, snapshot and journal into a fresh index."""
         self._head = self._home.read_head(self._graph)
         self._head_at = time.monotonic()
-        # A crash may leave a snapshot whose journal file was not begun; the one before it, or the journal, still stands.
+        # A crash may leave a snapshot whose journal file was not begun; what was there before it still stands.
         firsts = self._segments.firsts()
         there = [each for each in snapshots(self._disk, self._folder) if each + 1 in firsts]
         if there:
