@@ -7,15 +7,18 @@ import errno
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
+from typing import Any
 
+import apsw
 import pytest
 
 from docs.examples.dict_storage import DictStorage
 from intentstore.ground.change import Put
-from intentstore.ground.errors import Full, IntentStoreError, ReadOnly, StorageError
+from intentstore.ground.errors import Corrupt, Full, IntentStoreError, ReadOnly, StorageError, Unavailable
 from intentstore.ground.protocol import IntentStorage
 from intentstore.storage.file import FileStorage
 from intentstore.storage.memory import MemoryStorage
+from intentstore.storage.sqlite import SqliteStorage
 from intentstore.testing import FailingDisk, LossyDisk, PowerCut, StorageSuite, a_batch, an_intent, break_driver, put
 
 DICTS: dict[Path, dict[str, bytes]] = {}
@@ -29,6 +32,11 @@ class TestMemory(StorageSuite):
 class TestFile(StorageSuite):
     def make(self, tmp_path: Path, graph: str = "default") -> IntentStorage:
         return FileStorage(tmp_path / "store", graph)
+
+
+class TestSqlite(StorageSuite):
+    def make(self, tmp_path: Path, graph: str = "default") -> IntentStorage:
+        return SqliteStorage(tmp_path / "goals.db", graph)
 
 
 class TestTheExample(StorageSuite):
@@ -182,6 +190,38 @@ def test_the_example_says_with_the_cause_that_its_mapping_fails() -> None:
 
     errors = break_driver(make, breaks)
     assert {type(error.__cause__) for error in errors.values()} == {ConnectionError}
+
+
+@pytest.mark.parametrize("kind", [apsw.IOError, apsw.CorruptError, apsw.FullError, apsw.CantOpenError, apsw.SQLError])
+def test_an_sqlite_storage_whose_driver_fails_says_so_with_the_cause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[apsw.Error]
+) -> None:
+    broken = False
+
+    class Failing(apsw.Connection):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            if broken:
+                raise kind("planted")
+            super().__init__(*args, **options)
+
+        def execute(self, *args: Any, **options: Any) -> apsw.Cursor:
+            if broken:
+                raise kind("planted")
+            return super().execute(*args, **options)
+
+    monkeypatch.setattr(apsw, "Connection", Failing)
+
+    def make() -> SqliteStorage:
+        nonlocal broken
+        broken = False
+        return SqliteStorage(tmp_path / "goals.db")
+
+    def breaks(_: IntentStorage) -> None:
+        nonlocal broken
+        broken = True
+
+    errors = break_driver(make, breaks)
+    assert {type(error.__cause__) for error in errors.values()} <= {kind, Unavailable, Full, Corrupt, StorageError}
 
 
 def test_the_driver_breaker_notices_a_storage_that_answers_all_the_same() -> None:
