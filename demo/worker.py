@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from intentstore import Intent, IntentGraph, IntentStatus, Transaction, open_graph
+from intentstore import Intent, IntentGraph, IntentStatus, Put, Transaction, open_graph
 from intentstore.ground.errors import StaleRevision
 
 from .acks import AckFile, Line
@@ -65,7 +65,7 @@ class Worker:
             _record(tx, intent, update, step)
         assert tx.commit is not None
         self._acks.write(self._line("ack", intent, revision=tx.commit.revision, did=did))
-        return intent if update is None else self._graph.intent(intent.id)
+        return next((change.intent for change in tx.commit.changes if isinstance(change, Put)), intent)
 
     def _commit_id(self) -> str:
         return f"{self._name}-{self._writes}"
