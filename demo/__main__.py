@@ -6,35 +6,44 @@ Exit status: 0 nothing was lost; 1 something was, or a process failed; 2 the pla
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from intentstore.ground.errors import IntentStoreError
 
 from .before import tell_before
-from .place import Place, choose_place
+from .place import Place, Unusable, choose_place
 from .terminal import Terminal, complain
 
 
 def main() -> int:
     """Runs the story; returns the exit status."""
-    began = time.monotonic()
     given = _arguments()
-    if given.store and given.store.startswith("memory:"):
-        complain("demo: memory: is seen by one process only, and this story has four; use file:DIR or sqlite:PATH.")
-        return 2
-    place = choose_place(given.store, given.keep)
-    terminal = Terminal()
     try:
-        following = tell_before(place, terminal)
-    except (IntentStoreError, RuntimeError) as error:
+        return _tell(choose_place(given.store, given.keep))
+    except (Unusable, IntentStoreError) as error:
         complain(f"demo: {error}")
-        return 2 if isinstance(error, IntentStoreError) else 1
-    status = _second_half(place, following)
-    if status == 0:
-        _farewell(place, terminal, time.monotonic() - began)
-    return status
+        return 2
+    except RuntimeError as error:
+        complain(f"demo: {error}")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _tell(place: Place) -> int:
+    began = time.monotonic()
+    terminal = Terminal()
+    following = tell_before(place, terminal)
+    command = [sys.executable, "-m", "demo.after", place.url, str(place.out), str(following)]
+    if subprocess.run(command, check=False).returncode != 0:
+        return 1
+    _farewell(place, terminal, time.monotonic() - began)
+    return 0
 
 
 def _arguments() -> argparse.Namespace:
@@ -44,19 +53,27 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _second_half(place: Place, following: int) -> int:
-    command = [sys.executable, "-m", "demo.after", place.url, str(place.out), str(following)]
-    status = subprocess.run(command, check=False).returncode
-    return 1 if status else 0
-
-
 def _farewell(place: Place, terminal: Terminal, seconds: float) -> None:
     terminal.say()
     terminal.say(f"Nothing was lost ({seconds:.0f} s). Everything is kept in {place.out}. Try next:", style="bold")
-    intent = f"{sys.executable} -m intentstore --store {place.url}"
-    terminal.say(f"   {intent} tree")
-    terminal.say(f"   {intent} history claims")
+    intent = f"{_command()} --store {shlex.quote(place.url)}"
+    terminal.say(f"   {intent} ready")
+    terminal.say(f"   {intent} history ship")
     terminal.say(f"   {intent} add 'My first goal' --parent ship --priority 90")
+
+
+def _command() -> str:
+    """Returns how `intent` is called here: by its name where it is installed, else through this Python."""
+    python = Path(sys.executable)
+    if python.with_name("intent").exists():
+        return shlex.quote(_near(python.with_name("intent")))
+    path = os.environ.get("PYTHONPATH")
+    prefix = f"PYTHONPATH={shlex.quote(path)} " if path else ""
+    return f"{prefix}{shlex.quote(_near(python))} -m intentstore"
+
+
+def _near(path: Path) -> str:
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 if __name__ == "__main__":

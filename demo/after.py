@@ -14,6 +14,7 @@ import msgspec
 
 from intentstore import Commit, Entry, IntentFilter, IntentGraph, IntentStatus, Link, Note, Put, open_graph
 from intentstore.formats import export_from
+from intentstore.ground.errors import IntentStoreError
 
 from .acks import Line, in_the_air, read_lines
 from .place import GOALS_GRAPH, PLAN_GRAPH, WORKERS, Place
@@ -22,7 +23,7 @@ from .terminal import MARKS, Terminal, complain
 _SHOWN = 8
 
 
-class Lost(Exception):  # noqa: N818  # what happened, in one word
+class Lost(Exception):  # what happened, in one word
     """Something that was acknowledged is not there, or what is there cannot be proven."""
 
 
@@ -100,7 +101,7 @@ def _tell_air(graph: IntentGraph, reckoning: Reckoning, terminal: Terminal) -> N
         return
     commit = graph.commit(air.commit)
     outcome = "not there, not even in part" if commit is None else f"there as a whole, as revision {commit.revision}"
-    terminal.row(f"The write that {reckoning.worker} died in ({air.did} of {air.intent}) is {outcome}.")
+    terminal.row(f"The write that {reckoning.worker} died in ({air.did} {air.intent}) is {outcome}.")
     if commit is not None and len(commit.changes) != _changes(air):
         raise Lost(f"commit {commit.id} is there in part: {len(commit.changes)} of {_changes(air)} changes")
 
@@ -109,7 +110,7 @@ def _verify(graph: IntentGraph, name: str, terminal: Terminal) -> None:
     report = graph.verify()
     if not report.ok:
         raise Lost(f"verify of {name} found {report.problems[0].where}: {report.problems[0].what}")
-    terminal.good(f"verify {name}: ok, {graph.revision} commits, every hash chain closed")
+    terminal.good(f"verify {name}: ok up to revision {graph.revision:,}, every hash chain whole")
 
 
 # --- going on ---
@@ -214,6 +215,9 @@ def main(url: str, out: str, first: str) -> int:
         tell_after(Place(url, Path(out)), Terminal(int(first)))
     except Lost as lost:
         complain(f"LOST: {lost}")
+        return 1
+    except IntentStoreError as error:
+        complain(f"LOST: {url} cannot be read: {error}")
         return 1
     return 0
 

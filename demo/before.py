@@ -15,10 +15,10 @@ from intentstore import Branch, IntentGraph, open_graph
 from intentstore.formats import import_into
 
 from .acks import Line, in_the_air, read_lines
-from .place import GOALS_GRAPH, PLAN, PLAN_GRAPH, WORKERS, Place, real_goals
+from .place import GOALS_GRAPH, PLAN, PLAN_GRAPH, WORKERS, Place, Unusable, real_goals
 from .terminal import MARKS, Terminal
 
-_QUOTA = 14
+_QUOTA = 16
 _PATIENCE_S = 20.0
 
 
@@ -26,7 +26,7 @@ def tell_before(place: Place, terminal: Terminal) -> int:
     """Tells scenes 1 to 4 or 5; returns the number of the next scene."""
     with open_graph(place.url, graph=PLAN_GRAPH, actor="planner") as graph:
         if graph.revision:
-            raise RuntimeError(f"{place.url} already holds goals; name an empty place.")
+            raise Unusable(f"{place.url} already holds goals; name an empty place.")
         _plan(graph, place, terminal)
         _tree(graph, terminal)
         _ready(graph, terminal)
@@ -60,6 +60,8 @@ def _real_goals(place: Place, terminal: Terminal) -> None:
         terminal.row(f"{len(graph.ready(limit=10_000))} of them are ready, the first three:")
         for intent in graph.ready(limit=3):
             terminal.row(f"  {intent.id:<10} {intent.goal}")
+        hit = graph.search("data loss", limit=1)[0].intent
+        terminal.row(f"The best match for “data loss”: {hit.id} ({hit.status}) {hit.goal}")
 
 
 def _import_beads(graph: IntentGraph, data: Path) -> None:
@@ -99,22 +101,22 @@ def _workers(place: Place, terminal: Terminal) -> int:
         _kill_in_mid_write(running[victim], place.acks(victim), at_least=random.randint(12, 22))
         lines = read_lines(place.acks(victim))
         last = in_the_air(lines)
-        where = "between two writes" if last is None else f"in mid-write ({last.did} of {last.intent})"
+        where = "between two writes" if last is None else f"in mid-write ({last.did} {last.intent})"
         terminal.row(f"kill -9 for {victim} after {_count(lines, 'ack')} acknowledged writes, {where}.", style="red")
         _finish(running[survivor], survivor)
+        races = sum(_count(read_lines(place.acks(worker)), "race") for worker in WORKERS)
     finally:
         for process in running.values():
             process.kill()
             process.wait()
     _tell_survivor(read_lines(place.acks(survivor)), survivor, terminal)
+    terminal.row(f"Reached for a goal that the other had just taken: {races} ×, refused by compare-and-set each time.")
     return number
 
 
 def _tell_survivor(lines: Sequence[Line], survivor: str, terminal: Terminal) -> None:
     done = sum(1 for line in lines if line.kind == "ack" and line.did == "complete")
     terminal.row(f"{survivor} went on by itself: {done} goals completed, {_count(lines, 'ack')} acknowledged writes.")
-    races = _count(lines, "race")
-    terminal.row(f"{races} times it reached for a goal that the other had just taken; the store let one have it.")
 
 
 def _count(lines: Sequence[Line], kind: str) -> int:
@@ -127,7 +129,7 @@ def _start(place: Place, name: str) -> subprocess.Popen[bytes]:
 
 
 def _kill_in_mid_write(process: subprocess.Popen[bytes], acks: Path, *, at_least: int) -> None:
-    """Kills once enough was acknowledged, at a moment when a write is under way: the process is stopped to make sure."""
+    """Kills once enough was acknowledged, while a write is under way: the process is stopped first to make sure."""
     until = time.monotonic() + _PATIENCE_S
     while _count(read_lines(acks), "ack") < at_least and process.poll() is None and time.monotonic() < until:
         time.sleep(0.002)
@@ -151,5 +153,3 @@ def _finish(process: subprocess.Popen[bytes], name: str) -> None:
         raise RuntimeError(f"{name} did not finish within {_PATIENCE_S:.0f} s") from None
     if status != 0:
         raise RuntimeError(f"{name} failed with status {status}")
-
-

@@ -15,6 +15,10 @@ WORKERS = ("worker-1", "worker-2")
 _REAL_GOALS = "agent-goals.beads.jsonl.gz"
 
 
+class Unusable(Exception):  # what the place is, in one word
+    """The place asked for cannot hold this story."""
+
+
 class Place(msgspec.Struct, frozen=True):
     """A store, and a directory for acknowledgements, backup and picture."""
 
@@ -34,12 +38,17 @@ class Place(msgspec.Struct, frozen=True):
 
 def choose_place(store: str | None, keep: str | None) -> Place:
     """Returns the place asked for; the default is an SQLite file in a fresh directory. Makes the directory."""
+    if store is not None and store.startswith("memory:"):
+        raise Unusable("memory: is seen by one process only, and this story has four; use file:DIR or sqlite:PATH.")
     if keep is None:
         out = Path(tempfile.mkdtemp(prefix="intentstore-demo-"))
     else:
         out = Path(keep).resolve()
         out.mkdir(parents=True, exist_ok=True)
-    return Place(store or f"sqlite:{out / 'goals.db'}", out)
+    place = Place(store or f"sqlite:{out / 'goals.db'}", out)
+    if any(place.acks(worker).exists() for worker in WORKERS):
+        raise Unusable(f"{out} holds an earlier run; name another directory.")
+    return place
 
 
 def real_goals() -> Path | None:

@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import Any
 
 MARKS = {"completed": "✓", "executing": "▶", "active": "·", "suspended": "‖", "failed": "✗", "archived": "-"}
@@ -23,6 +24,8 @@ class Terminal:
 
     def __init__(self, first: int = 1) -> None:
         self._next = first
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # a terminal without ✓ still gets the story
         self.width = min(shutil.get_terminal_size((100, 24)).columns, _MOST_COLUMNS)
         self._console = _console(self.width)
 

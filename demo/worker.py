@@ -36,13 +36,14 @@ class Worker:
                 continue
             for step in _STEPS:
                 time.sleep(random.uniform(0.004, 0.012))  # the work itself
-                self._write(taken, f"note: {step}", reason=None, step=step)
+                self._write(taken, "note", reason=None, step=step)
             self._finish(taken)
             quota -= 1
             idle_since = time.monotonic()
 
     def _take(self) -> Intent | None:
         for intent in self._graph.ready(limit=3):
+            time.sleep(random.uniform(0.002, 0.006))  # deciding; meanwhile the other may take it
             started = intent.replace(status=IntentStatus.EXECUTING)
             try:
                 return self._write(started, "start", reason=f"{self._name} takes it", update=started)
