@@ -110,7 +110,7 @@ def _workers(place: Place, terminal: Terminal) -> int:
             process.kill()
             process.wait()
     _tell_survivor(read_lines(place.acks(survivor)), survivor, terminal)
-    terminal.row(f"Reached for a goal that the other had just taken: {races} ×, refused by compare-and-set each time.")
+    terminal.row(f"Reached for a goal that the other had just taken: {races} times, refused by compare-and-set each time.")
     return number
 
 
