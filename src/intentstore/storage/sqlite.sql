@@ -35,9 +35,10 @@ CREATE UNIQUE INDEX commits_by_id ON commits (graph, id);
 
 -- name: graph_words
 -- The words come casefolded and apart by blanks: for this tokenizer they are exactly `ground.query.words`.
-CREATE VIRTUAL TABLE IF NOT EXISTS fts_{g} USING fts5(
+CREATE VIRTUAL TABLE fts_{g} USING fts5(
     words, content='', contentless_delete=1, tokenize="ascii tokenchars '_'"
 );
+INSERT INTO fts_{g} (fts_{g}, rank) VALUES ('pgsz', 900); -- a leaf then fits a page; the default of 4050 does not
 
 -- name: graph_key
 SELECT key FROM graphs WHERE name = ?1;

@@ -185,12 +185,9 @@ def selecting(where: IntentFilter, page: Page, asked: Asked) -> str:
         return _by_index(where, page, asked) + tail
     scored, key = _key(where, sort, asked)
     meant = f"i.graph = {asked.graph} AND {condition(where, asked)}"
-    if scored:
-        source = f"scored s CROSS JOIN intents i ON i.key = s.rowid WHERE {meant}"
-    else:
-        source = f"intents i WHERE {meant}"
+    source = "scored s CROSS JOIN intents i ON i.key = s.rowid" if scored else "intents i"
     # The bodies join last: what is sorted stays small.
-    inner = f"SELECT i.key AS found, {key} AS k, i.id AS id FROM {source}"
+    inner = f"SELECT i.key AS found, {key} AS k, i.id AS id FROM {source} WHERE {meant}"
     ordered = f"SELECT found, k, id FROM ({inner}) WHERE {_behind('k', 'id', page, asked)}{tail}"
     return f"{scored}SELECT b.body, o.k, o.id FROM ({ordered}) o CROSS JOIN intents b ON b.key = o.found{tail}"
 
