@@ -7,6 +7,7 @@ its owner lets one thread change it at a time.
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -45,6 +46,7 @@ class Index:
 
     def __init__(self) -> None:
         self._intents: dict[IntentId, Intent | bytes] = {}
+        self._swap = threading.Lock()
         self._edges: dict[EdgeKey, Edge] = {}
         self._heads: dict[Subject, Head] = {}
         self._at: dict[IntentId, dict[EdgeKey, Edge]] = {}
@@ -64,9 +66,9 @@ class Index:
         found = self._intents.get(id)
         if type(found) is bytes:
             intent = decode_intent(found)
-            # Two readers may both decode; they store equal values, so no lock is needed. An absent id stays absent.
-            if self._intents.get(id) is found:
-                self._intents[id] = intent
+            with self._swap:  # a writer may have put another in its place, or none
+                if self._intents.get(id) is found:
+                    self._intents[id] = intent
             return intent
         return found  # type: ignore[return-value]  # bytes went the other way
 
@@ -99,10 +101,7 @@ class Index:
 
     def intents(self) -> Iterator[Intent]:
         """Yields every intent."""
-        for id in list(self._intents):
-            intent = self.get(id)
-            if intent is not None:
-                yield intent
+        yield from filter(None, map(self.get, list(self._intents)))
 
     def bodies(self) -> Iterator[tuple[IntentId, bytes]]:
         """Yields every intent's id and canonical JSON."""
@@ -177,10 +176,11 @@ class Index:
                 self._forget(before)
             if intent is not None:
                 self._remember(intent)
-        if intent is None:
-            self._intents.pop(id, None)
-        else:
-            self._intents[id] = intent
+        with self._swap:
+            if intent is None:
+                self._intents.pop(id, None)
+            else:
+                self._intents[id] = intent
 
     def _lay_edge(self, key: EdgeKey, edge: Edge | None) -> None:
         source, _, target = key

@@ -261,7 +261,6 @@ class ChainCheck:
 
     def __init__(self) -> None:
         self.ends: dict[Subject, Head] = {}
-        self._at: dict[IntentId, set[EdgeKey]] = {}
         self.last: Revision = 0
 
     def follow(self, commit: Commit) -> Iterator[Problem]:

@@ -1,0 +1,133 @@
+"""Claims about the shelves that storages share, where the suite does not reach: damage, refusals, odd ends."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from intentstore import Batch, Commit, Edge, EdgeType, Intent, Link, Note, Put, Unlink
+from intentstore.ground.change import Head
+from intentstore.ground.errors import Conflict, ReadOnly
+from intentstore.storage.group import Lane, Ticket
+from intentstore.storage.index import Index
+from intentstore.storage.journal import ZERO, has_frame_after, read_frame, write_frame
+from intentstore.storage.ledger import ChainCheck
+from intentstore.storage.memory import MemoryStorage
+from intentstore.storage.words import snippet
+
+AT = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+def batch(*changes: Put | Link | Note | Unlink, id: str | None = None, revision: int | None = None) -> Batch:
+    return Batch(changes=changes, at=AT, id=id, revision=revision)
+
+
+def log() -> list[Commit]:
+    storage = MemoryStorage()
+    storage.open()
+    for name in ("a", "b"):
+        storage.apply(batch(Put(intent=Intent(id=name, goal=name))))
+    storage.apply(batch(Link(edge=Edge(source="a", type=EdgeType.BLOCKS, target="b"))))
+    storage.apply(batch(Note(id="a", text="hm")))
+    return list(storage.entries())
+
+
+def problems(commits: list[Commit]) -> list[str]:
+    check = ChainCheck()
+    return [problem.what for commit in commits for problem in check.follow(commit)]
+
+
+def test_a_log_as_it_was_written_chains() -> None:
+    assert problems(log()) == []
+
+
+def test_an_edited_commit_is_named() -> None:
+    commits = log()
+    commits[1] = msgspec.structs.replace(commits[1], reason="another")
+    assert problems(commits) == ["its content does not match its hash"]
+
+
+def test_a_missing_commit_is_named() -> None:
+    commits = log()
+    del commits[0]
+    assert any("continues revision 1" in what for what in problems(commits))
+
+
+def test_commits_out_of_order_are_named() -> None:
+    commits = log()
+    assert any("comes after revision 4" in what for what in problems([*commits, commits[2]]))
+
+
+def test_a_revision_already_taken_is_refused() -> None:
+    storage = MemoryStorage()
+    storage.open()
+    storage.apply(batch(Put(intent=Intent(id="a", goal="A")), revision=7))
+    with pytest.raises(Conflict, match="not beyond 7"):
+        storage.apply(batch(Note(id="a", text="late"), revision=7))
+
+
+def test_a_state_that_is_not_what_the_log_gives_is_named() -> None:
+    truth, state = Index(), Index()
+    for name in ("a", "b"):
+        truth.load_intent(name, b'{"goal":"%b"}' % name.encode(), Head(1, "00"))
+    state.load_intent("a", b'{"goal":"changed"}', Head(1, "00"))
+    state.load_edge(Edge(source="a", type=EdgeType.BLOCKS, target="gone"), Head(2, "11"))
+    told = [problem.where for problem in state.differences(truth, {})]
+    assert told == ["intent a", "intent b", "edges", "chains", "edge a blocks gone"]
+
+
+def test_a_memory_store_opened_read_only_refuses_writes() -> None:
+    storage = MemoryStorage(read_only=True)
+    storage.open()
+    with pytest.raises(ReadOnly, match="read-only"):
+        storage.apply(batch())
+
+
+def test_what_breaks_a_group_breaks_each_ticket_that_has_no_result() -> None:
+    done = Commit(revision=1, id="c", at=AT)
+
+    def run(group: list[Ticket]) -> None:
+        group[0].commit = done
+        raise KeyboardInterrupt
+
+    lane: Lane[None] = Lane(run)
+    assert lane.submit(Ticket(batch(), None)) is done
+
+    def fail(group: list[Ticket]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Lane[None](fail).submit(Ticket(batch(), None))
+
+
+def test_a_frame_comes_back_and_any_change_of_it_does_not() -> None:
+    line, digest = write_frame(b'{"revision":1}', revision=1, group=1, prev=ZERO)
+    frame = read_frame(line[:-1])
+    assert frame is not None
+    assert frame.sum == digest
+    for at in range(len(line) - 1):
+        flipped = line[:at] + bytes([line[at] ^ 1]) + line[at + 1 : -1]
+        assert read_frame(flipped) is None
+    for cut in range(len(line) - 1):
+        assert read_frame(line[:cut]) is None
+
+
+def test_only_a_later_sync_group_tells_damage_from_a_torn_tail() -> None:
+    same, _ = write_frame(b"{}", revision=3, group=2, prev=ZERO)
+    later, _ = write_frame(b"{}", revision=4, group=4, prev=ZERO)
+    assert not has_frame_after(b"garbage\n" + same, 2)
+    assert has_frame_after(b"garbage\n" + same + later, 2)
+
+
+def test_a_snippet_stands_around_the_first_match() -> None:
+    text = "start " + "filler " * 100 + "needle " + "filler " * 100
+    piece = snippet(text, ["needle"])
+    assert "needle" in piece
+    assert piece.startswith("…")
+    assert piece.endswith("…")
+    assert len(piece) <= 162
+    assert snippet("short text", ["absent"]) == "short text"
+    assert snippet("x" * 500, ["absent"]).startswith("x")
+    assert snippet("y" * 300 + "needle", ["needle"]).endswith("needle")
