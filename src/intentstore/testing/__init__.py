@@ -6,7 +6,10 @@
 
 import pytest
 
-for _module in ("samples", "writing", "reading", "questions", "history", "lasting", "machine", "driver", "suite"):
+for _module in (
+    *("samples", "writing", "reading", "population", "questions", "history", "lasting"),
+    *("machine", "driver", "suite"),
+):
     pytest.register_assert_rewrite(f"{__name__}.{_module}")
 
 from .base import needs  # noqa: E402 - assertions are rewritten before the modules that hold them are loaded
