@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -14,7 +15,7 @@ import pytest
 
 from docs.examples.dict_storage import DictStorage
 from intentstore.ground.change import Put
-from intentstore.ground.errors import Corrupt, Full, IntentStoreError, ReadOnly, StorageError, Unavailable
+from intentstore.ground.errors import Corrupt, Full, IntentStoreError, ReadOnly, StorageError, TooNew, Unavailable
 from intentstore.ground.protocol import IntentStorage
 from intentstore.storage.file import FileStorage
 from intentstore.storage.memory import MemoryStorage
@@ -135,6 +136,36 @@ def test_the_lossy_disk_notices_a_directory_that_was_not_synced(tmp_path: Path) 
     again.open()
     assert again.revision == 0
     again.close()
+
+
+# --- damage ---
+
+
+def test_a_flipped_bit_or_a_missing_end_is_noticed(tmp_path: Path) -> None:
+    whole = FileStorage(tmp_path / "whole")
+    acts(whole, [])
+    log = [f"c{n}" for n in range(4)] + [f"d{n}" for n in range(3)]
+    for file in sorted(path for path in (tmp_path / "whole").rglob("*") if path.is_file()):
+        data = file.read_bytes()
+        for at in range(0, len(data), 31):
+            for damaged in (data[:at] + bytes([data[at] ^ 1 << at % 8]) + data[at + 1 :], data[:at]):
+                place = tmp_path / "damaged"
+                shutil.rmtree(place, ignore_errors=True)
+                shutil.copytree(tmp_path / "whole", place)
+                (place / file.relative_to(tmp_path / "whole")).write_bytes(damaged)
+                assert _noticed(place, log), f"{file.name} at byte {at}"
+
+
+def _noticed(place: Path, log: list[str]) -> bool:
+    """True when the store refuses, names a problem, or still gives every commit."""
+    storage = FileStorage(place)
+    try:
+        storage.open()
+        return bool(list(storage.verify())) or [commit.id for commit in storage.entries()] == log
+    except (Corrupt, TooNew):
+        return True
+    finally:
+        storage.close()
 
 
 # --- a driver that fails ---
