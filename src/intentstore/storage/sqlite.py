@@ -22,8 +22,8 @@ from typing import Any
 import apsw
 import msgspec
 
-from ..codec import decode_commit, decode_edge, decode_intent, encode_commit
-from ..ground.change import NO_HEAD, Batch, Commit, Drop, Entry, Guard, Head, Link, Note, Put, Subject, Unlink
+from ..codec import decode_commit, decode_edge, decode_intent, encode_commit, encode_edge, encode_intent
+from ..ground.change import NO_HEAD, Batch, Commit, Entry, Guard, Head, Link, Note, Put, Subject
 from ..ground.errors import (
     Busy,
     Closed,
@@ -740,8 +740,6 @@ class SqliteStorage:
         except apsw.Error as error:
             raise self._storage_error(error, doing) from error
         except OSError as error:
-            if isinstance(error, IntentStoreError):
-                raise
             raise storage_error(error, self._path, doing) from error
 
     def _storage_error(self, error: apsw.Error, doing: str) -> IntentStoreError:
@@ -759,7 +757,11 @@ class SqliteStorage:
                 return ReadOnly(what, hint="make it writable, or open it with read_only=True", path=path)
             case apsw.CantOpenError() | apsw.IOError():
                 hint = "see that the file and its directory are there and the disk works, then open it again"
-                return Unavailable(what, hint=hint, path=path)
+                # A commit whose sync failed may yet be found by the recovery after a crash.
+                outcome = {"outcome": "unknown"} if doing == "writing" else {}
+                return Unavailable(what, hint=hint, path=path, **outcome)
+            case apsw.ConnectionClosedError() if not self._opened:
+                return Closed(f"{self._path} was closed meanwhile", hint="open it again")
         return StorageError(what, hint="open the store again; if it stays so, run intent verify", path=path)
 
 
@@ -833,8 +835,6 @@ def _digest(body: bytes) -> bytes:
 def _log_problems(
     connection: apsw.Connection, sql: _Statements, check: ChainCheck, standing: dict[Subject, bytes]
 ) -> Iterator[Problem]:
-    from ..codec import encode_edge, encode_intent
-
     since, until = 0, 2**63 - 1
     while rows := _rows(connection, sql.commits_after, (since, until)):
         for revision, id, body in rows:
@@ -843,15 +843,12 @@ def _log_problems(
                 yield Problem(f"commit {revision}", f"is kept as {id!r}, but says {commit.revision} {commit.id!r}")
             yield from check.follow(commit)
             for change in commit.changes:
-                match change:
-                    case Put():
-                        standing[change.intent.id] = _digest(encode_intent(change.intent))
-                    case Link():
-                        standing[change.edge.key] = _digest(encode_edge(change.edge))
-                    case Drop() | Unlink():
-                        standing.pop(change.subject, None)
-                    case Note():
-                        pass
+                if type(change) is Put:
+                    standing[change.intent.id] = _digest(encode_intent(change.intent))
+                elif type(change) is Link:
+                    standing[change.edge.key] = _digest(encode_edge(change.edge))
+                elif type(change) is not Note:
+                    standing.pop(change.subject, None)
         since = rows[-1][0]
 
 
