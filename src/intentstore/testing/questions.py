@@ -34,7 +34,7 @@ class QuestionClaims(Claims):
         population(storage)
         everyone = storage.select(IntentFilter(), Page(sort=Sort("id"))).intents
 
-        @settings(max_examples=40, deadline=None, database=None)
+        @settings(max_examples=25, deadline=None, database=None)
         @given(some_filter)
         def agree(where: IntentFilter) -> None:
             meant = [intent for intent in everyone if matches(intent, where, storage)]
