@@ -42,7 +42,7 @@ from ..ground.types import Edge, EdgeKey, EdgeType, Intent, IntentId, IntentStat
 from .disk import Disk, storage_error
 from .group import Lane, Ticket
 from .ledger import ChainCheck, Draft, Settled, entries_of, settle
-from .sqlite_query import Asked, counting, matching, neighbours, register, selecting
+from .sqlite_query import FUNCTIONS, Asked, counting, matching, neighbours, selecting
 from .words import snippet
 
 APPLICATION_ID = 0x696E7473
@@ -360,7 +360,8 @@ class SqliteStorage:
             return now < deadline
 
         connection.set_busy_handler(wait)
-        register(connection)
+        for name, (arguments, function) in FUNCTIONS.items():
+            connection.create_scalar_function(name, function, arguments, deterministic=True)
         return connection
 
     def _set(self, connection: apsw.Connection, name: str, value: int | str, *, wanted: int | str) -> None:

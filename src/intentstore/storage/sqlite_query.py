@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
-import apsw
 import msgspec
 
 from ..codec import encode_intent
@@ -254,9 +253,4 @@ def has_metadata(body: str, wanted: str) -> bool:
 
 
 FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {"fold": (1, str.casefold), "has_metadata": (2, has_metadata)}
-
-
-def register(connection: apsw.Connection) -> None:
-    """Gives the connection the functions that the statements call."""
-    for name, (arguments, function) in FUNCTIONS.items():
-        connection.create_scalar_function(name, function, arguments, deterministic=True)
+"""By name: how many arguments, and what is called. Every connection that asks must know them."""
