@@ -26,7 +26,7 @@ from intentstore.ground.errors import (
 )
 from intentstore.ground.query import EVERYTHING, HasEdge, IntentFilter, Page, Sort, Walk
 from intentstore.ground.types import Edge, EdgeType
-from intentstore.storage.sqlite import APPLICATION_ID, SqliteStorage, _rows, _Statements
+from intentstore.storage.sqlite import APPLICATION_ID, PAGE_BYTES, SqliteStorage, _rows, _Statements
 from intentstore.storage.sqlite_query import Asked, selecting
 from intentstore.testing import StorageSuite
 from intentstore.testing.driver import break_driver
@@ -550,7 +550,7 @@ def test_verify_reports_a_damaged_page(storage: SqliteStorage, path: Path) -> No
     storage.close()
     root = _root(path, "intents_by_id")
     data = bytearray(path.read_bytes())
-    data[(root - 1) * 2048 : root * 2048] = bytes(2048)
+    data[(root - 1) * PAGE_BYTES : root * PAGE_BYTES] = bytes(PAGE_BYTES)
     path.write_bytes(data)
     storage.open()
     assert list(storage.verify())
@@ -563,7 +563,7 @@ def test_verify_reports_what_cannot_be_read_at_all(storage: SqliteStorage, path:
     storage.close()
     root = _root(path, "commits")
     data = bytearray(path.read_bytes())
-    data[(root - 1) * 2048 : root * 2048] = b"\xff" * 2048
+    data[(root - 1) * PAGE_BYTES : root * PAGE_BYTES] = b"\xff" * PAGE_BYTES
     path.write_bytes(data)
     storage.open()
     assert "sqlite" in {problem.where for problem in storage.verify()}
