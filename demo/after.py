@@ -201,8 +201,7 @@ def _backup(graph: IntentGraph, place: Place, terminal: Terminal) -> None:
 def _picture(graph: IntentGraph, place: Place, terminal: Terminal) -> None:
     terminal.scene("The whole graph as a picture")
     path = place.out / "plan.mmd"
-    with path.open("wb") as file:
-        export_from(graph, file, format="mermaid")
+    export_from(graph, path, format="mermaid")
     lines = path.read_text().splitlines()
     terminal.say(f"   {path}: Mermaid, {len(lines)} lines, for any Markdown page. It begins:")
     for line in lines[:6]:

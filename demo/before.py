@@ -36,8 +36,7 @@ def tell_before(place: Place, terminal: Terminal) -> int:
 
 def _plan(graph: IntentGraph, place: Place, terminal: Terminal) -> None:
     terminal.scene("A place for goals, and a plan in it")
-    with PLAN.open("rb") as file:
-        import_into(graph, file, format="jsonl")
+    import_into(graph, PLAN, format="jsonl")
     stats = graph.stats()
     terminal.row("The plan is this project's own: what it takes to make intentstore whole.")
     terminal.say(f"   store {place.url}")
@@ -51,7 +50,7 @@ def _real_goals(place: Place, terminal: Terminal) -> None:
     terminal.scene("Real goals beside it: another graph in the same store")
     began = time.monotonic()
     with open_graph(place.url, graph=GOALS_GRAPH, actor="importer") as graph:
-        _import_beads(graph, data)
+        import_into(graph, data, format="beads")
         stats = graph.stats()
         terminal.good(
             f"{stats['intents']:,} goals of a team of coding agents and {stats['edges']:,} edges, "
@@ -62,13 +61,6 @@ def _real_goals(place: Place, terminal: Terminal) -> None:
             terminal.row(f"  {intent.id:<10} {intent.goal}")
         hit = graph.search("data loss", limit=1)[0].intent
         terminal.row(f"The best match for “data loss”: {hit.id} ({hit.status}) {hit.goal}")
-
-
-def _import_beads(graph: IntentGraph, data: Path) -> None:
-    import gzip
-
-    with gzip.open(data, "rb") as file:
-        import_into(graph, file, format="beads")
 
 
 def _tree(graph: IntentGraph, terminal: Terminal) -> None:
@@ -110,7 +102,7 @@ def _workers(place: Place, terminal: Terminal) -> int:
             process.kill()
             process.wait()
     _tell_survivor(read_lines(place.acks(survivor)), survivor, terminal)
-    terminal.row(f"Reached for a goal that the other had just taken: {races} times, refused by compare-and-set each time.")
+    terminal.row(f"Reached for a goal that the other had just taken: {races} time(s), each refused by compare-and-set.")
     return number
 
 

@@ -37,8 +37,7 @@ def run_demo(*arguments: str, **environment: str) -> subprocess.CompletedProcess
 @pytest.fixture
 def plan() -> IntentGraph:
     graph = open_graph("memory:")
-    with PLAN.open("rb") as file:
-        import_into(graph, file, format="jsonl")
+    import_into(graph, PLAN, format="jsonl")
     return graph
 
 
