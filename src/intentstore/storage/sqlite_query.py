@@ -183,7 +183,8 @@ def selecting(where: IntentFilter, page: Page, asked: Asked) -> str:
     if sort.field in _INDEXED and where.ids is None and where.text is None:
         return _by_index(where, page, asked) + tail
     scored, key = _key(where, sort, asked)
-    meant = f"i.graph = {asked.graph} AND {condition(where, asked)}"
+    rest = where.replace(text=None) if scored else where  # what is scored holds the words already
+    meant = f"i.graph = {asked.graph} AND {condition(rest, asked)}"
     source = "scored s CROSS JOIN intents i ON i.key = s.rowid" if scored else "intents i"
     # The bodies join last: what is sorted stays small.
     inner = f"SELECT i.key AS found, {key} AS k, i.id AS id FROM {source} WHERE {meant}"
