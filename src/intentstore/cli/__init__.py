@@ -1,0 +1,25 @@
+"""The `intent` command: the verbs for people and for scripts. The only part that prints, and that reads the screen.
+
+`main` is the whole of it; everything else loads when a command needs it, so that a command starts quickly.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit status; prints what it found, or one error."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words in (["--version"], ["-V"]):
+        from .._version import __version__
+
+        print(f"intent {__version__}")
+        return 0
+    from .run import run
+
+    return run(words)
+
+
+__all__ = ["main"]

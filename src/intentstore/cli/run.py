@@ -1,0 +1,122 @@
+"""Runs one command: opens what it needs, prints what it found, turns every error into one line and a status."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from ..ground.errors import Full, IntentStoreError, Unavailable
+from ..verbs import Verb, document, outcome
+from .parse import Asked, parse
+from .session import CommandSession
+
+NOT_OK = 9
+"""What `verify` exits with when it found damage: the status of `Corrupt`."""
+
+
+def run(words: Sequence[str]) -> int:
+    """Runs the command and returns its exit status; never raises."""
+    as_json = "--json" in (words[: words.index("--")] if "--" in words else words)
+    try:
+        return _run(words)
+    except BrokenPipeError:
+        _forget_output()
+        return 0
+    except KeyboardInterrupt as error:
+        return _report(error, as_json=as_json)
+    except Exception as error:  # noqa: BLE001  the border: whatever comes is reported, none is shown as a traceback
+        if os.environ.get("INTENTSTORE_DEBUG") == "1" and not isinstance(error, IntentStoreError):
+            import traceback
+
+            traceback.print_exc()
+        return _report(error, as_json=as_json)
+
+
+def _run(words: Sequence[str]) -> int:
+    asked = parse(words)
+    if asked.verb is None:
+        _print(asked.text)
+        return 0
+    with CommandSession(asked) as session:
+        if asked.verb.opens:
+            _ = session.graph
+        result = asked.verb.run(session, **asked.given)
+        _show(asked, asked.verb, result, session)
+    return NOT_OK if result.get("ok") is False else 0
+
+
+def _show(asked: Asked, verb: Verb, result: dict[str, Any], session: CommandSession) -> None:
+    if session.stdout_taken:
+        if asked.json:
+            sys.stderr.write(_document(result) + "\n")
+        return
+    if asked.json:
+        _print(_document(result))
+    elif asked.quiet:
+        if verb.shape == "added":
+            _print(result["intent"]["id"])
+    elif sys.stdout.isatty():
+        from .colour import draw
+
+        draw(verb.shape, result, session.opened)
+    else:
+        from .plain import text_of
+
+        _print(text_of(verb.shape, result))
+
+
+def _document(result: Any) -> str:
+    return msgspec.json.encode(result).decode()
+
+
+def _print(text: str) -> None:
+    """Prints text, whatever the terminal's encoding; nothing at all when there is none."""
+    try:
+        if text:
+            encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+            sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _forget_output()
+        kind = Full if error.errno in (errno.ENOSPC, errno.EDQUOT) else Unavailable
+        raise kind(f"standard output: {error.strerror}", hint="the command itself was done") from error
+
+
+def _forget_output() -> None:
+    """Points standard output at nothing, so that the interpreter does not fail on it once more at its end."""
+    try:
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, sys.stdout.fileno())
+        os.close(nothing)
+    except (OSError, ValueError):
+        pass
+
+
+def _report(error: BaseException, *, as_json: bool) -> int:
+    told = document(error)
+    if as_json:
+        text = _document(told)
+    else:
+        body = told["error"]
+        text = "\n".join(
+            [f"intent: {_one_line(body['message'])}"] + ([f"hint: {body['hint']}"] if body["hint"] else [])
+        )
+    try:
+        sys.stderr.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
+        sys.stderr.flush()
+    except OSError:
+        pass
+    return outcome(error).exit
+
+
+def _one_line(text: str) -> str:
+    from .plain import clean
+
+    return clean(text)

@@ -1,0 +1,131 @@
+"""Verbs that care for the store itself: init, backup, restore, copy, verify, compact, stats."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..codec import jsonable
+from .declare import Argument, Result, Session, Verb, positional
+
+
+def init(session: Session, /, *, url: str | None = None) -> Result:
+    """Makes ``.intents/`` here and the store it names."""
+    from ..locate import establish, home_of
+
+    located = establish(url or session.where, graph=session.graph_name, home=home_of(None))
+    session.open(located.store, create=True)
+    return {"store": located.store, "graph": located.graph}
+
+
+def backup(session: Session, /, *, file: str) -> Result:
+    """Writes the whole history to one file."""
+    with session.progress(f"backing up to {file}") as progress:
+        return _told(session.graph.backup(file, progress=progress))
+
+
+def restore(session: Session, /, *, file: str, into: str | None = None) -> Result:
+    """Fills an empty graph from a backup."""
+    session.reads(file)
+    graph = session.open(into or session.where, create=True)
+    with session.progress(f"restoring {file}") as progress:
+        return _told(graph.restore(file, progress=progress))
+
+
+def copy(session: Session, /, *, url: str) -> Result:
+    """Brings another store to this graph's history."""
+    target = session.open(url, create=True)
+    with session.progress(f"copying to {url}") as progress:
+        return _told(session.graph.copy(target, progress=progress))
+
+
+def verify(session: Session, /) -> Result:
+    """Checks everything that is stored against everything else."""
+    report = session.graph.verify()
+    return {"ok": report.ok, "problems": jsonable(report.problems)}
+
+
+def compact(session: Session, /) -> Result:
+    """Rewrites the store smaller; history stays."""
+    return _told(session.graph.compact())
+
+
+def stats(session: Session, /) -> Result:
+    """Returns the figures of the graph and the facts of its store."""
+    return _told(session.graph.stats())
+
+
+def _told(facts: Any) -> Result:
+    told: Result = jsonable(facts)
+    return told
+
+
+VERBS = (
+    Verb(
+        "init",
+        "begin a graph in this directory",
+        init,
+        "store",
+        (positional("url", "where to keep it; sqlite:.intents/goals.db when left out", required=False),),
+        writes=True,
+        opens=False,
+        about="Makes .intents/ here, which every later command in this directory and below finds by itself.",
+        examples=("init", "init file:goals", "init sqlite:/srv/goals.db --graph team"),
+    ),
+    Verb(
+        "backup",
+        "write the whole history to one file",
+        backup,
+        "receipt",
+        (positional("file", "the file to write"),),
+        about="Writes a compressed file that holds every commit, and reads it back before it gets its name.",
+        examples=("backup goals.backup",),
+    ),
+    Verb(
+        "restore",
+        "fill an empty graph from a backup",
+        restore,
+        "receipt",
+        (
+            positional("file", "the backup"),
+            Argument("into", "the store to fill; the one in use when left out", metavar="URL"),
+        ),
+        writes=True,
+        opens=False,
+        about="Reads the backup whole and proves it before the first write; what is restored has the same seal.",
+        examples=("restore goals.backup --into sqlite:again.db",),
+    ),
+    Verb(
+        "copy",
+        "copy the graph to another store",
+        copy,
+        "receipt",
+        (positional("url", "the store to fill"),),
+        about="Copies the history, commit by commit, to a store of any kind; one begun before goes on where it stopped.",
+        examples=("copy file:goals", "copy sqlite:/backup/goals.db"),
+    ),
+    Verb(
+        "verify",
+        "check the store for damage",
+        verify,
+        "report",
+        about="Checks checksums, hash chains, and the state against the log. Exit status 9 if anything is wrong.",
+        examples=("verify", "verify --json"),
+    ),
+    Verb(
+        "compact",
+        "make the store smaller and quicker to open",
+        compact,
+        "facts",
+        writes=True,
+        about="Rewrites the store; no history is lost.",
+        examples=("compact",),
+    ),
+    Verb(
+        "stats",
+        "show the figures of the graph",
+        stats,
+        "facts",
+        about="Shows how many intents and edges there are, by status, and the facts of the store.",
+        examples=("stats",),
+    ),
+)

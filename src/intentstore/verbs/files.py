@@ -1,0 +1,132 @@
+"""Verbs that carry goals in and out of files: import, export, apply."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ..codec import change_from, jsonable, strict_loads
+from ..ground.change import Change, Link, Put
+from ..ground.errors import IntentStoreError
+from ..ground.identity import utc_now
+from ..ground.types import UNSTORED, Intent
+from .declare import REASON, Argument, Result, Session, Verb, positional
+
+IMPORTS = ("auto", "jsonl", "beads")
+EXPORTS = ("jsonl", "beads", "mermaid", "dot")
+
+
+def import_(session: Session, /, *, file: str, format: str, if_exists: str) -> Result:
+    """Reads a file of goals in one transaction."""
+    from ..formats import import_into
+
+    stream = session.reads(file)
+    source: Any = stream if file == "-" else Path(file)
+    with session.progress(f"importing {file}") as progress:
+        done = import_into(session.graph, source, format=format, if_exists=if_exists, progress=progress)
+    skipped = [{"line": None, "id": None, **jsonable(each)} for each in done.skipped]
+    return {"intents": done.intents, "edges": done.edges, "skipped": skipped}
+
+
+def export(session: Session, /, *, file: str, format: str) -> Result:
+    """Writes the whole graph as one file."""
+    from ..formats import export_from
+
+    graph = session.graph
+    with session.writes(file) as stream:
+        done = export_from(graph, stream, format=format)
+    return {"intents": done.intents, "edges": done.edges}
+
+
+def apply(session: Session, /, *, file: str, reason: str | None = None, commit_id: str | None = None) -> Result:
+    """Applies JSON lines of changes as one commit; an intent without id is new, one with a known id is changed."""
+    graph = session.graph
+    changes = list(read_changes(session.reads(file)))
+    wanted = list({change.intent.id for change in changes if isinstance(change, Put) and change.intent.id})
+    known = {intent.id: intent for intent in graph.fetch(wanted) if intent is not None}
+    with graph.transaction(reason=reason, commit_id=commit_id) as tx:
+        for change in changes:
+            match change:
+                case Put(intent=intent, expected=expected):
+                    stored = _put(tx, intent, expected, known.get(intent.id))
+                    known[stored.id] = stored
+                case Link(edge=edge) if edge.created_at is UNSTORED:
+                    tx.apply(Link(edge=edge.replace(created_at=utc_now()), expected=change.expected))
+                case _:
+                    tx.apply(change)
+    return {"commit": None if tx.commit is None else jsonable(tx.commit)}
+
+
+def _put(tx: Any, intent: Intent, expected: int | None, current: Intent | None) -> Intent:
+    if expected == 0 or (current is None and not expected):
+        return tx.store(intent)  # type: ignore[no-any-return]  # a Transaction, whose module loads with the graph
+    if current is not None and intent.created_at is UNSTORED:
+        intent = intent.replace(created_at=current.created_at)
+    return tx.update(intent.replace(revision=expected or 0))  # type: ignore[no-any-return]  # as above
+
+
+def read_changes(stream: BinaryIO) -> Iterator[Change]:
+    """Yields the changes that stand on the lines, blank ones left out; an error names its line."""
+    for number, line in enumerate(stream, 1):
+        if not line.strip():
+            continue
+        try:
+            yield change_from(strict_loads(line, "change"))
+        except IntentStoreError as error:
+            error.message = f"line {number}: {error.message}"
+            error.args = (error.message,)
+            error.fields["line"] = number
+            raise
+
+
+VERBS = (
+    Verb(
+        "import",
+        "read goals from a file",
+        import_,
+        "imported",
+        (
+            positional("file", "the file; - is standard input"),
+            Argument("format", "what the file is", choices=IMPORTS, default="auto"),
+            Argument(
+                "if_exists",
+                "what to do about an id that is taken",
+                choices=("refuse", "replace", "keep"),
+                default="refuse",
+            ),
+        ),
+        writes=True,
+        about="Reads the whole file in one transaction: all of it is stored, or nothing.",
+        examples=("import goals.jsonl", "import issues.beads.jsonl --format beads --if-exists keep"),
+    ),
+    Verb(
+        "export",
+        "write the graph to a file",
+        export,
+        "exported",
+        (
+            positional("file", "the file; - is standard output"),
+            Argument("format", "what to write", choices=EXPORTS, default="jsonl"),
+        ),
+        about="Writes every intent and every edge. To standard output only the export itself is written; with --json\n"
+        "its result then goes to standard error.",
+        examples=("export goals.jsonl", "export - --format mermaid"),
+    ),
+    Verb(
+        "apply",
+        "apply JSON lines of changes as one commit",
+        apply,
+        "commit",
+        (
+            positional("file", "the file; - is standard input"),
+            REASON,
+            Argument("commit_id", "the same id again is the same commit, applied once", metavar="ID"),
+        ),
+        writes=True,
+        about='Each line is one change: {"do":"put","intent":{…}}, {"do":"link","edge":{…}}, {"do":"drop","id":…},\n'
+        '{"do":"unlink","source":…,"type":…,"target":…}, {"do":"note","id":…,"text":…}; "expected" is the revision\n'
+        "you saw, 0 for none. All of them are applied, or none.",
+        examples=("apply changes.jsonl --reason replan", "apply - --commit-id plan-42 <changes.jsonl"),
+    ),
+)

@@ -1,0 +1,108 @@
+"""Verbs that ask the whole graph: ready, blocked, search, history, log."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from ..codec import jsonable
+from ..ground.errors import IntentMissing, QueryInvalid
+from .declare import ID, Argument, Result, Session, Verb, flag, positional
+from .reading import resolve
+
+
+def ready(session: Session, /, *, limit: int, all_levels: bool) -> Result:
+    """Returns the intents that can be worked on now, best first."""
+    return {"intents": jsonable(session.graph.ready(limit=_limit(limit), leaves_only=not all_levels))}
+
+
+def blocked(session: Session, /) -> Result:
+    """Returns the active intents that must wait, and for what."""
+    return {"blocked": jsonable(session.graph.blocked())}
+
+
+def search(session: Session, /, *, text: str, limit: int) -> Result:
+    """Returns the intents that hold every word, best first."""
+    return {"hits": [{"snippet": "", **jsonable(hit)} for hit in session.graph.search(text, limit=_limit(limit))]}
+
+
+def history(session: Session, /, *, id: str) -> Result:
+    """Returns every change of an intent and of the edges at it; of a deleted one too."""
+    graph = session.graph
+    try:
+        found = graph.history(id)
+    except IntentMissing:
+        found = graph.history(resolve(graph, id))
+    return {"entries": jsonable(found)}
+
+
+def log(session: Session, /, *, limit: int, since: int | None = None) -> Result:
+    """Returns commits in order, and from where to go on; without ``since`` the last ones."""
+    graph = session.graph
+    limit = _limit(limit)
+    begin = max(0, graph.revision - limit) if since is None else since
+    if begin < 0:
+        raise QueryInvalid(f"since is {begin}", hint="give a revision, 0 or more")
+    found = list(islice(graph.entries(begin), limit + 1))
+    more = len(found) > limit
+    return {"commits": jsonable(found[:limit]), "next": found[limit - 1].revision if more else None}
+
+
+def _limit(limit: int) -> int:
+    if limit < 1:
+        raise QueryInvalid(f"limit is {limit}", hint="give a whole number, 1 or more")
+    return min(limit, 10_000)
+
+
+def _limited(default: int) -> Argument:
+    return Argument("limit", f"at most so many; {default} when left out", kind="integer", default=default, metavar="N")
+
+
+VERBS = (
+    Verb(
+        "ready",
+        "list what can be worked on now",
+        ready,
+        "intents",
+        (_limited(20), flag("all_levels", "also goals that still have open subgoals")),
+        about="Lists the active intents that wait for nothing, the most urgent first, then the oldest.",
+        examples=("ready", "ready --limit 1 --json"),
+    ),
+    Verb(
+        "blocked",
+        "list what waits, and for what",
+        blocked,
+        "blocked",
+        about="Lists the other active intents, each with every reason why it is not ready.",
+        examples=("blocked",),
+    ),
+    Verb(
+        "search",
+        "find intents by their words",
+        search,
+        "hits",
+        (positional("text", "words; an intent is found if it holds them all"), _limited(20)),
+        about="Searches name, goal, request, success criteria and labels; the best match first.",
+        examples=('search "flaky tests"', "search release --limit 3"),
+    ),
+    Verb(
+        "history",
+        "show every change of an intent",
+        history,
+        "entries",
+        (ID,),
+        about="Shows the changes of the intent and of the edges at it, oldest first; deleted intents have a history too.",
+        examples=("history 019a2f",),
+    ),
+    Verb(
+        "log",
+        "show the commits of the graph",
+        log,
+        "commits",
+        (
+            Argument("since", "only what came after this revision; 0 is the beginning", kind="integer", metavar="REV"),
+            _limited(50),
+        ),
+        about="Shows commits in order: the last ones, or with --since those after a revision.",
+        examples=("log", "log --since 0 --limit 100 --json"),
+    ),
+)
