@@ -119,6 +119,8 @@ def test_only_a_later_sync_group_tells_damage_from_a_torn_tail() -> None:
     later, _ = write_frame(b"{}", revision=4, group=4, prev=ZERO)
     assert not has_frame_after(b"garbage\n" + same, 2)
     assert has_frame_after(b"garbage\n" + same + later, 2)
+    for joint in (b"", b"\x0b", b"7"):  # the newline before it is what was damaged
+        assert has_frame_after(same[:-1] + joint + later, 2)
 
 
 def test_a_snippet_stands_around_the_first_match() -> None:

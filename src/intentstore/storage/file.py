@@ -89,14 +89,16 @@ class FileStorage:
         self._tail_bytes = 0
         self._seen = 0
         self._cut: dict[str, int] | None = None
+        self._stale = False
 
     # --- opening and closing ---
 
     def open(self) -> None:
         """Recovers what a crash left and reads the state; raises, without changing anything, if it is damaged."""
-        if self._opened:
+        if self._opened and not self._forked:
             return
-        self._dead, self._ids, self._forked = None, None, False
+        self._release()  # after a fork: what the parent has open
+        self._dead, self._ids, self._forked, self._cut = None, None, False, None
         with self._translated("opening"):
             self._home.enter(create=self._create, timeout_s=self._timeout_s)
             try:
@@ -125,21 +127,19 @@ class FileStorage:
             if not self._disk.is_there(self._folder / "head"):
                 self._begin()
             self._load()
-            cut = self._segments.settle_tail(self._head.revision)
-            if cut:
-                self._cut = {"cut_bytes": cut, "after_revision": self._index.revision}
-            self._seen = self._disk.size(self._segments.fd)
+            self._settle_tail()
         finally:
             self._disk.unlock(self._lock_fd)
 
     def _begin(self) -> None:
         """Makes a new graph: the journal first, the head last, so that a crash between leaves nothing to trust."""
         firsts = self._segments.firsts()
-        if firsts:
-            holding = self._disk.read_whole(self._segments.path(firsts[0])).count(b"\n")
-            if len(firsts) > 1 or holding > 1:
-                raise Corrupt(str(self._folder / "head"), "the head is missing though the journal holds commits")
-        self._segments.create(Place(0, 0, 0, Place().sum))
+        begun = b"" if firsts in ([], [1]) and not snapshots(self._disk, self._folder) else None
+        if begun is not None and firsts:
+            begun = self._disk.read_whole(self._segments.path(1))
+        if begun is None or not self._segments.first_line(Place(0)).startswith(begun):
+            raise Corrupt(str(self._folder / "head"), "the head is missing though the journal holds commits")
+        self._segments.create(Place(0))
         self._home.write_head(self._graph, self._segments.place)
         self._segments.leave()
 
@@ -147,23 +147,25 @@ class FileStorage:
         """Reads head, snapshot and journal into a fresh index."""
         self._head = self._home.read_head(self._graph)
         self._head_at = time.monotonic()
+        self._segments.head = self._head
+        index, place = self._newest()
+        self._ids, self._tail_bytes, self._stale, self._seen = None, 0, True, -1
+        self._segments.enter(place, writable=not self._read_only)
+        self._replay(index)
+        self._segments.check_reached(self._head)
+        self._index, self._stale = index, False
+
+    def _newest(self) -> tuple[Index, Place]:
+        """Returns the newest snapshot's state and the place behind it; without one, nothing and the beginning."""
         # A crash may leave a snapshot whose journal file was not begun; what was there before it still stands.
         firsts = self._segments.firsts()
-        there = [each for each in snapshots(self._disk, self._folder) if each + 1 in firsts]
-        if there:
-            index, digest, self._snapshot_bytes = read_snapshot(self._disk, self._folder, there[-1], self._graph)
-            place = Place(there[-1] + 1, 0, there[-1], digest)
-        else:
-            index, place = Index(), Place(1, 0, 0, Place().sum)
-        self._index, self._tail_bytes = index, 0
-        self._segments.enter(place, writable=not self._read_only)
-        self._follow()
-        self._seen = self._segments.place.offset
-        if self._read_only and self._index.revision < self._head.revision:
-            raise Corrupt(
-                str(self._segments.path(self._segments.place.segment)),
-                f"the journal is whole up to revision {self._index.revision}, the head names {self._head.revision}",
-            )
+        for at in reversed([each for each in snapshots(self._disk, self._folder) if each + 1 in firsts]):
+            # Without the lock, a newer one may have come since, and this one gone.
+            with contextlib.suppress(FileNotFoundError):
+                index, digest, self._snapshot_bytes = read_snapshot(self._disk, self._folder, at, self._graph)
+                return index, Place(at + 1, 0, at, digest)
+        self._snapshot_bytes = 0
+        return Index(), Place(1)
 
     def close(self) -> None:
         """Writes the head (and a snapshot where it pays) and lets go of the files."""
@@ -229,8 +231,14 @@ class FileStorage:
             settled = self._settle(group, stop=stop)
             if settled:
                 bodies = [(each.commit.revision, encode_commit(each.commit, each.bodies)) for _, each in settled]
-                self._append(bodies)
-                self._publish(settled, sum(len(body) for _, body in bodies))
+                try:
+                    self._append(bodies)
+                    self._publish(settled, sum(len(body) for _, body in bodies))
+                except BaseException:
+                    self._distrust()  # interrupted between the journal and the state
+                    raise
+            elif self._segments.unsynced and self._durability == "full":
+                self._segments.make_safe()  # a known commit may be one whose writer died before its sync
 
     def _settle(self, group: list[Ticket], *, stop: bool) -> list[tuple[Ticket, Settled]]:
         upper = Draft(self._index)
@@ -262,7 +270,6 @@ class FileStorage:
         try:
             self._segments.append(bodies)
         except BaseException as error:
-            self._segments.place = place
             self._fail(error, place)
             raise
 
@@ -282,12 +289,20 @@ class FileStorage:
                 if self._ids is not None:
                     self._ids[each.commit.id] = each.commit.revision
                 ticket.commit = each.commit
-            self._seen = self._segments.place.offset
+            self._mark_seen()
         self._tail_bytes += size
+        with contextlib.suppress(OSError):  # the commits stand; if need be the handle is dead, or it is tried again
+            self._keep_up(self._upkeep)
+
+    def _keep_up(self, work: Callable[[], None]) -> None:
+        """Does work on head and snapshot; where it fails, and not for want of space, the handle is dead."""
         try:
-            self._upkeep()
-        except OSError as error:  # the commits stand; only the handle is done for
-            self._dead = storage_error(error, self._path, "writing the head")
+            work()
+        except OSError as error:
+            cause = storage_error(error, self._path, "writing the head")
+            if not isinstance(cause, Full):
+                self._dead = cause
+            raise
 
     def _upkeep(self) -> None:
         if self._tail_bytes > max(SNAPSHOT_WHILE_OPEN, 2 * self._snapshot_bytes):
@@ -298,18 +313,26 @@ class FileStorage:
             self._write_head()
 
     def _write_head(self) -> None:
+        if self._durability != "full":
+            self._segments.make_safe()  # a head must not name what a power cut can take
         self._home.write_head(self._graph, self._segments.place)
-        self._head, self._head_at = self._segments.place, time.monotonic()
+        self._head = self._segments.head = self._segments.place
+        self._head_at = time.monotonic()
 
     def _write_snapshot(self) -> None:
         """Ends the journal file, writes the state at its end, and only then lets older snapshots go."""
         revision = self._index.revision
         if snapshots(self._disk, self._folder)[-1:] != [revision]:
-            ended = self._segments.end()
+            place = self._segments.place
+            try:
+                ended = self._segments.end()
+            except OSError as error:
+                self._fail(error, place)
+                raise
             self._snapshot_bytes = write_snapshot(self._disk, self._folder, self._index, ended, self._graph)
             self._segments.create(ended)
         with self._state:
-            self._seen = self._segments.place.offset
+            self._mark_seen()
         self._write_head()
         self._tail_bytes = 0
         drop_older(self._disk, self._folder, revision)
@@ -320,41 +343,59 @@ class FileStorage:
         self._disk.lock(self._lock_fd, timeout_s=self._timeout_s)
         try:
             with self._state:
+                segment = self._segments.place.segment
                 self._follow()
-                if self._disk.size(self._segments.fd) != self._segments.place.offset:
+                place = self._segments.place
+                if self._disk.size(self._segments.fd) != place.offset or place.offset == 0 or self._segments.at_end:
                     self._refresh_head()
-                    cut = self._segments.settle_tail(self._head.revision)
-                    self._cut = {"cut_bytes": cut, "after_revision": self._index.revision}
-                    self._seen = self._segments.place.offset
-                elif self._segments.at_end:
-                    self._segments.create(self._segments.place)
+                    self._settle_tail()
+                elif place.segment != segment and self._durability == "full":
+                    self._segments.make_safe()  # the file's name: whoever made it may have died before its sync
                 self._writing = True
             yield
         finally:
             self._writing = False
             self._disk.unlock(self._lock_fd)
 
+    def _settle_tail(self) -> None:
+        cut = self._segments.settle_tail(self._head)
+        if cut:
+            self._cut = {"cut_bytes": cut, "after_revision": self._index.revision}
+        self._mark_seen()
+
     def _refresh_head(self) -> None:
-        self._head = self._home.read_head(self._graph)
+        self._head = self._segments.head = self._home.read_head(self._graph)
 
     # --- following the journal ---
 
     def _follow(self) -> None:
         """Reads what was appended since, at opening or by other processes."""
-        if self._disk.size(self._segments.fd) < self._segments.place.offset:
+        if self._stale or not self._segments.still_there():
             self._load()  # another process took back what it had written, on a full disk
-            return
-        before = self._segments.place
-        for frame in self._segments.read_on(writable=not self._read_only):
-            commit = decode_commit(frame.body)
-            if frame.revision == self._head.revision and frame.sum != self._head.sum:
-                raise Corrupt(str(self._folder / "head"), f"revision {frame.revision} is not the one the head names")
-            self._index.lay(replayed(commit, self._index), commit.revision)
-            if self._ids is not None:
-                self._ids[commit.id] = commit.revision
-            self._tail_bytes += len(frame.body)
-        if self._segments.place != before:
-            self._seen = self._segments.place.offset
+        else:
+            self._replay(self._index)
+
+    def _replay(self, index: Index) -> None:
+        """Lays what follows in the journal over the index."""
+        try:
+            for frame in self._segments.read_on(writable=not self._read_only):
+                commit = decode_commit(frame.body)
+                index.lay(replayed(commit, index), commit.revision)
+                if self._ids is not None:
+                    self._ids[commit.id] = commit.revision
+                self._tail_bytes += len(frame.body)
+        except BaseException:
+            self._distrust()
+            raise
+        self._mark_seen()
+
+    def _mark_seen(self) -> None:
+        """Remembers how far was read; at the end of a file never as all there is, for the next one may begin."""
+        self._seen = -1 if self._segments.at_end else self._segments.place.offset
+
+    def _distrust(self) -> None:
+        """Has the next question read the disk anew."""
+        self._stale, self._seen = True, -1
 
     def _catch_up(self) -> None:
         self._check_open()
@@ -367,7 +408,8 @@ class FileStorage:
     def _fresh(self) -> Index:
         """Returns the index, other processes' commits included."""
         try:
-            if self._forked or self._disk.size(self._segments.fd) != self._seen:
+            # An ended file grows no more: then the question is whether the next one is there.
+            if self._segments.at_end or self._forked or self._disk.size(self._segments.fd) != self._seen:
                 self._catch_up()
         except OSError as error:
             self._check_open()
@@ -449,17 +491,23 @@ class FileStorage:
 
     def verify(self) -> Iterator[Problem]:
         """Yields what is wrong: the log read from its first record, against the state that questions are asked of."""
-        index = self._fresh()
         check, again = ChainCheck(), Index()
-        try:
-            for commit in self.entries():
-                yield from check.follow(commit)
+        problems: list[Problem] = []
+
+        def follow(commits: Iterator[Commit]) -> None:
+            for commit in commits:
+                problems.extend(check.follow(commit))
                 again.lay(replayed(commit, again), commit.revision)
+
+        try:
+            follow(self.entries())
+            with self._state:
+                index = self._index
+                follow(self._commits(again.revision, index.revision))  # what others wrote meanwhile
+                problems.extend(index.differences(again, check.ends))
         except Corrupt as error:
-            yield Problem(str(error.where), str(error.what))
-            return
-        with self._state:
-            yield from index.differences(again, check.ends)
+            problems.append(Problem(str(error.where), str(error.what)))
+        yield from problems
 
     def compact(self) -> Mapping[str, Any]:
         """Writes a snapshot and begins a new journal file; the old ones stay, they are the history."""
@@ -499,6 +547,8 @@ class FileStorage:
     def forked(self) -> None:
         """Marks the store as one of the parent process, which this process must not use."""
         self._forked = True
+        # Another thread of the parent may have held these, and is not here to let them go.
+        self._lane, self._state = Lane(self._run), threading.RLock()
 
     def _check_open(self) -> None:
         if self._forked:
@@ -511,8 +561,6 @@ class FileStorage:
         try:
             yield
         except OSError as error:
-            if isinstance(error, IntentStoreError):
-                raise
             raise storage_error(error, self._path, doing) from error
 
 

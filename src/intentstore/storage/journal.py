@@ -11,10 +11,13 @@ newline (they are JSON), so a file is split at ``\n`` and at nothing else.
 
 from __future__ import annotations
 
+import re
 from hashlib import sha256
 from typing import NamedTuple
 
 ZERO = "0" * 32
+_LONGEST_HEAD = 160
+_DIGITS = 19
 
 
 class Frame(NamedTuple):
@@ -40,20 +43,49 @@ def read_frame(line: bytes) -> Frame | None:
     if len(parts) != 6:
         return None
     length, revision, group, prev, digest, body = parts
-    if not (length.isdigit() and revision.isdigit() and group.isdigit()) or int(length) != len(body):
+    for number in (length, revision, group):
+        if not number.isdigit() or len(number) > _DIGITS:
+            return None
+    if int(length) != len(body):
         return None
     if sha256(b"%b %b %b %b" % (revision, group, prev, body)).hexdigest()[:32].encode() != digest:
         return None
-    try:
-        return Frame(int(revision), int(group), prev.decode("ascii"), digest.decode("ascii"), body)
-    except (UnicodeDecodeError, ValueError):
-        return None
+    return Frame(int(revision), int(group), prev.decode("ascii", "replace"), digest.decode(), body)
 
 
-def has_frame_after(data: bytes, group: int) -> bool:
-    """True when the data holds a whole frame of a later sync group: what stands before it is no torn tail."""
+_FRAME = re.compile(rb"(?=(\d{1,10}) \d{1,19} \d{1,19} [0-9a-f]{32} [0-9a-f]{32} \{)")
+
+
+def whole_frames(data: bytes) -> list[tuple[int, Frame]]:
+    """Returns (offset, frame) for each whole frame that begins a line, or follows one that lost its newline."""
+    found: list[tuple[int, Frame]] = []
+    start = 0
     for line in data.split(b"\n"):
-        frame = read_frame(line)
-        if frame is not None and frame.group > group:
-            return True
-    return False
+        at = 0
+        while at < len(line) and (end := _end_of(line, at)) is not None:
+            frame = read_frame(line[at:end])
+            if frame is None:
+                break
+            found.append((start + at, frame))
+            at = end + 1
+        start += len(line) + 1
+    return found
+
+
+def _end_of(line: bytes, at: int) -> int | None:
+    """Returns where the frame that begins here ends by its own account; None if it gives none."""
+    parts = line[at : at + _LONGEST_HEAD].split(b" ", 5)
+    if len(parts) != 6 or not parts[0].isdigit():
+        return None
+    end = at + sum(map(len, parts[:5])) + 5 + int(parts[0])
+    return end if end <= len(line) else None
+
+
+def is_damage(rest: bytes) -> bool:
+    """True when the torn write of one sync group cannot have left this behind the last whole frame.
+
+    Frames of two groups are in it, or a whole one with which a later group begins: what stands before was durable.
+    """
+    frames = whole_frames(rest)
+    groups = {frame.group for _, frame in frames}
+    return len(groups) > 1 or any(offset > 0 and frame.revision == frame.group for offset, frame in frames)
