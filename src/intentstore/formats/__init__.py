@@ -1,0 +1,152 @@
+"""Files of other programs, and our own, into and out of a graph; one line of `FORMATS` for each.
+
+Knows files, formats and all-or-nothing. Has never heard of a storage, and decides nothing about what an intent means.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO
+
+import msgspec
+
+from ..codec import strict_loads
+from ..graph import IntentGraph
+from ..ground.errors import FieldInvalid, Invalid
+from . import beads, diagram, jsonl
+from .arrivals import CHOICES, Arrivals, IfExists, Imported, Skipped
+from .pages import Pages
+from .source import Line, Progress, Source
+from .target import writing
+
+__all__ = ["FORMATS", "Exported", "Format", "Imported", "Skipped", "export_from", "import_into"]
+
+_EVERY = 256
+
+
+class Format(msgspec.Struct, frozen=True, kw_only=True):
+    """What a format can do: tell itself by its first record, be read, be written."""
+
+    sniff: Callable[[dict[str, Any]], bool] | None = None
+    read: Callable[[Iterator[Line], Arrivals], None] | None = None
+    write: Callable[[Pages], Iterator[bytes]] | None = None
+
+
+FORMATS: dict[str, Format] = {
+    "jsonl": Format(sniff=jsonl.sniff, read=jsonl.read, write=jsonl.write),
+    "beads": Format(sniff=beads.sniff, read=beads.read, write=beads.write),
+    "mermaid": Format(write=diagram.mermaid),
+    "dot": Format(write=diagram.dot),
+    "graphml": Format(write=diagram.graphml),
+}
+
+
+class Exported(msgspec.Struct, frozen=True):
+    """How many intents and edges an export wrote."""
+
+    intents: int
+    edges: int
+
+
+def import_into(
+    graph: IntentGraph,
+    source: str | os.PathLike[str] | BinaryIO,
+    *,
+    format: str = "auto",
+    if_exists: IfExists = "refuse",
+    progress: Progress | None = None,
+) -> Imported:
+    """Stores what a file or binary stream holds, in one transaction, and returns how much; all of it or nothing.
+
+    ``if_exists`` says what becomes of an intent that is in the graph already: ``refuse`` the file, ``replace`` it,
+    ``keep`` it. ``progress`` is called with the bytes read and the size of the file (None for a stream). Gzip is
+    undone. Raises `Invalid`, naming the line, for what cannot be read or breaks a rule, `AlreadyThere` for refused.
+
+    >>> import io
+    >>> from intentstore import open_graph
+    >>> with open_graph("memory:") as graph:
+    ...     found = import_into(graph, io.BytesIO(b'{"id":"b-1","title":"Ship"}'), format="beads")
+    ...     found.intents, graph.intent("b-1").goal
+    (1, 'Ship')
+    """
+    if format != "auto":
+        _named(format, "read")
+    if if_exists not in CHOICES:
+        raise FieldInvalid("if_exists", f"is {if_exists!r}", hint=f"use one of: {', '.join(CHOICES)}")
+    opened = Source(source)
+    try:
+        chosen = _told(opened) if format == "auto" else format
+        arrivals = Arrivals(graph, if_exists)
+        read = FORMATS[chosen].read
+        assert read is not None
+        with graph.transaction(reason=f"import {chosen}") as tx:
+            read(_watched(opened, progress), arrivals)
+            imported = arrivals.record(tx)
+    finally:
+        opened.close()
+    if progress is not None:
+        progress(opened.position, opened.size)
+    return imported
+
+
+def export_from(
+    graph: IntentGraph,
+    target: str | os.PathLike[str] | BinaryIO,
+    *,
+    format: str = "jsonl",
+    progress: Progress | None = None,
+) -> Exported:
+    """Writes the graph to a file or binary stream and returns how much it wrote.
+
+    A file gets its name when all of it is on the disk; until then, and after a failure, what stood there stays. A
+    name that ends in ``.gz`` is compressed. ``progress`` is called with the intents written and how many there are.
+
+    >>> import io
+    >>> from intentstore import Intent, open_graph
+    >>> with open_graph("memory:") as graph:
+    ...     ship = graph.store(Intent(goal="Ship"))
+    ...     export_from(graph, io.BytesIO(), format="dot")
+    Exported(intents=1, edges=0)
+    """
+    write = _named(format, "write").write
+    assert write is not None
+    pages = Pages(graph, progress)
+    with writing(target) as file:
+        for piece in write(pages):
+            file.write(piece)
+    return Exported(len(pages.numbers), pages.edges_written)
+
+
+def _named(format: str, power: str) -> Format:
+    able = [name for name, each in FORMATS.items() if getattr(each, power) is not None]
+    if format not in able:
+        known = "cannot be imported" if format in FORMATS else "is not a format"
+        raise FieldInvalid("format", f"{format!r} {known}", hint=f"use one of: {', '.join(able)}")
+    return FORMATS[format]
+
+
+def _told(source: Source) -> str:
+    first = source.first()
+    if first is None:
+        raise FieldInvalid("the file", "is empty; nothing tells its format", hint="name the format")
+    try:
+        record = strict_loads(first.text)
+    except Invalid:
+        first.record()  # raises the same with its line
+        raise
+    for name, each in FORMATS.items():
+        if type(record) is dict and each.sniff is not None and each.sniff(record):
+            return name
+    readable = ", ".join(name for name, each in FORMATS.items() if each.read is not None)
+    hint = f"nothing was imported; name the format: {readable}"
+    if type(record) is dict and "intentstore-backup" in record:
+        hint = "nothing was imported; a backup is brought back with restore"
+    raise FieldInvalid("the file", f"is none that we know by its line {first.number}", hint=hint)
+
+
+def _watched(source: Source, progress: Progress | None) -> Iterator[Line]:
+    for count, line in enumerate(source):
+        if progress is not None and count % _EVERY == 0:
+            progress(source.position, source.size)
+        yield line
