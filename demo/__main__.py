@@ -17,7 +17,7 @@ from intentstore.ground.errors import IntentStoreError
 
 from .before import tell_before
 from .place import Place, Unusable, choose_place
-from .terminal import Terminal, complain
+from .terminal import Terminal, complain, unheard
 
 
 def main() -> int:
@@ -31,6 +31,8 @@ def main() -> int:
     except RuntimeError as error:
         complain(f"demo: {error}")
         return 1
+    except BrokenPipeError:
+        return unheard()
     except KeyboardInterrupt:
         return 130
 

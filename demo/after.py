@@ -18,7 +18,7 @@ from intentstore.ground.errors import IntentStoreError
 
 from .acks import Line, in_the_air, read_lines
 from .place import GOALS_GRAPH, PLAN_GRAPH, WORKERS, Place
-from .terminal import MARKS, Terminal, complain
+from .terminal import MARKS, Terminal, complain, unheard
 
 _SHOWN = 8
 
@@ -218,6 +218,8 @@ def main(url: str, out: str, first: str) -> int:
     except IntentStoreError as error:
         complain(f"LOST: {url} cannot be read: {error}")
         return 1
+    except BrokenPipeError:
+        return unheard()
     return 0
 
 

@@ -73,6 +73,12 @@ def complain(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def unheard() -> int:
+    """Lets the process end in silence when nobody reads on (``| head``); returns the exit status for that."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141  # what a shell reports for SIGPIPE
+
+
 def _console(width: int) -> Any:
     if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return None
