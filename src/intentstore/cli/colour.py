@@ -13,7 +13,7 @@ from rich.tree import Tree as RichTree
 
 from .names import Names
 from .plain import clean
-from .view import Block, Card, Line, Table, Tree, blocks
+from .view import Card, Line, Table, Tree, blocks
 
 if TYPE_CHECKING:
     from ..graph.graph import IntentGraph

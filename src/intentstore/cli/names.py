@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from ..ground.query import EVERYTHING, Sort, write_cursor
@@ -47,12 +46,13 @@ class Names:
 
 
 def _cut(id: str, before: str, after: str) -> str:
-    shared = max(len(os.path.commonprefix([id, before])), len(os.path.commonprefix([id, after])))
-    # What is cut must begin nothing else; an id that begins a longer one is itself the exact match.
-    cut = id[: max(LEAST, shared + 1)].rstrip(" -")
-    if len(cut) <= shared and cut != id:
-        cut = id[: max(LEAST, shared + 1)]
-    return id if len(id) - len(cut) <= 2 else cut
+    # One character more than what is shared: an id that begins a longer one stays whole, and is the exact match.
+    cut = id[: max(LEAST, max(_shared(id, before), _shared(id, after)) + 1)]
+    return id if len(id) - len(cut) <= 2 or cut.endswith(" ") else cut
+
+
+def _shared(a: str, b: str) -> int:
+    return next((at for at, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
 def _ids(result: Any) -> set[str]:

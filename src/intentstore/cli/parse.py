@@ -204,7 +204,6 @@ def overview() -> str:
         lines.extend(f"  {name:<9} {verb(name).line}" for name in names)
         lines.append("")
     lines.append("With every verb, before or after it:")
-    for argument in GLOBALS:
-        lines.append(f"  {argument.option + ' ' + argument.metavar:<14} {argument.help}")
+    lines.extend(f"  {argument.option + ' ' + argument.metavar:<14} {argument.help}" for argument in GLOBALS)
     lines.append(f"  {'--version':<14} print the version")
     return "\n".join([*lines, "", f"{PROGRAM} VERB --help tells all about a verb, with examples."])

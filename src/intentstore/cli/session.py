@@ -6,11 +6,9 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self
 
-from ..ground.errors import FieldInvalid, IntentStoreError, Unavailable
 from ..verbs import Progress
 from .parse import Asked
 
@@ -65,41 +63,14 @@ class CommandSession:
         )
         return self._stack.enter_context(opened)
 
-    def reads(self, name: str) -> BinaryIO:
-        if name == "-":
-            return sys.stdin.buffer
-        try:
-            return self._stack.enter_context(Path(name).open("rb"))
-        except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or str(error)
-            raise FieldInvalid("file", f"{name} cannot be read: {why}", hint="name a file that can be read") from None
+    def source(self, name: str) -> str | BinaryIO:
+        return sys.stdin.buffer if name == "-" else name
 
-    @contextmanager
-    def writes(self, name: str) -> Iterator[BinaryIO]:
-        if name == "-":
-            self.stdout_taken = True
-            yield sys.stdout.buffer
-            sys.stdout.buffer.flush()
-            return
-        path = Path(name)
-        special = path.exists() and not path.is_file()
-        target = path if special else path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            with target.open("wb") as file:
-                yield file
-                file.flush()
-                if not special:
-                    os.fsync(file.fileno())
-            if not special:
-                target.replace(path)
-        except (OSError, ValueError) as error:
-            if isinstance(error, IntentStoreError | BrokenPipeError):
-                raise
-            why = getattr(error, "strerror", None) or str(error)
-            raise Unavailable(f"{name} cannot be written: {why}", hint="name a file that can be written") from None
-        finally:
-            if not special:
-                target.unlink(missing_ok=True)
+    def target(self, name: str) -> str | BinaryIO:
+        if name != "-":
+            return name
+        self.stdout_taken = True
+        return sys.stdout.buffer
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Progress | None]:

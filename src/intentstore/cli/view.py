@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 Row = tuple[str, ...]
@@ -16,7 +16,7 @@ class Table(NamedTuple):
     """Rows under headings; the column named by ``wide`` takes what room is left."""
 
     headings: Row
-    rows: list[Row]
+    rows: Sequence[Row]
     wide: str = "GOAL"
     nothing: str = "nothing found"
 

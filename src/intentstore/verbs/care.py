@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from ..codec import jsonable
+from ..ground.errors import FieldInvalid
 from .declare import Argument, Result, Session, Verb, positional
 
 
@@ -25,7 +27,8 @@ def backup(session: Session, /, *, file: str) -> Result:
 
 def restore(session: Session, /, *, file: str, into: str | None = None) -> Result:
     """Fills an empty graph from a backup."""
-    session.reads(file)
+    if not Path(file).is_file():
+        raise FieldInvalid("file", f"{file} is not there", hint="name the backup")
     graph = session.open(into or session.where, create=True)
     with session.progress(f"restoring {file}") as progress:
         return _told(graph.restore(file, progress=progress))
@@ -100,7 +103,7 @@ VERBS = (
         copy,
         "receipt",
         (positional("url", "the store to fill"),),
-        about="Copies the history, commit by commit, to a store of any kind; one begun before goes on where it stopped.",
+        about="Copies the history, commit by commit, to a store of any kind; one begun before goes on.",
         examples=("copy file:goals", "copy sqlite:/backup/goals.db"),
     ),
     Verb(

@@ -38,12 +38,12 @@ class Session(Protocol):
         """Opens another store under the same graph name; it is closed with the session."""
         ...
 
-    def reads(self, name: str) -> BinaryIO:
-        """Opens what the caller named for reading (``-``: its standard input), closed with the session."""
+    def source(self, name: str) -> str | BinaryIO:
+        """Returns what to read: the path that was named, or for ``-`` the standard input."""
         ...
 
-    def writes(self, name: str) -> AbstractContextManager[BinaryIO]:
-        """Opens what the caller named for writing (``-``: its standard output); a file appears whole or not at all."""
+    def target(self, name: str) -> str | BinaryIO:
+        """Returns what to write to: the path that was named, or for ``-`` the standard output."""
         ...
 
     def progress(self, what: str) -> AbstractContextManager[Progress | None]:

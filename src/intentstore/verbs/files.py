@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from ..codec import change_from, jsonable, strict_loads
+from ..codec import change_from, jsonable
 from ..ground.change import Change, Link, Put
-from ..ground.errors import IntentStoreError
 from ..ground.identity import utc_now
 from ..ground.types import UNSTORED, Intent
 from .declare import REASON, Argument, Result, Session, Verb, positional
 
+if TYPE_CHECKING:
+    from ..formats.arrivals import IfExists
+    from ..graph.transaction import Transaction
+
 IMPORTS = ("auto", "jsonl", "beads")
-EXPORTS = ("jsonl", "beads", "mermaid", "dot")
+EXPORTS = ("jsonl", "beads", "mermaid", "dot", "graphml")
 
 
-def import_(session: Session, /, *, file: str, format: str, if_exists: str) -> Result:
+def import_(session: Session, /, *, file: str, format: str, if_exists: IfExists) -> Result:
     """Reads a file of goals in one transaction."""
     from ..formats import import_into
 
-    stream = session.reads(file)
-    source: Any = stream if file == "-" else Path(file)
+    source = session.source(file)
     with session.progress(f"importing {file}") as progress:
         done = import_into(session.graph, source, format=format, if_exists=if_exists, progress=progress)
-    skipped = [{"line": None, "id": None, **jsonable(each)} for each in done.skipped]
+    skipped = [{"line": each.line, "id": each.id, "why": each.why} for each in done.skipped]
     return {"intents": done.intents, "edges": done.edges, "skipped": skipped}
 
 
@@ -34,15 +35,16 @@ def export(session: Session, /, *, file: str, format: str) -> Result:
     from ..formats import export_from
 
     graph = session.graph
-    with session.writes(file) as stream:
-        done = export_from(graph, stream, format=format)
+    target = session.target(file)
+    with session.progress(f"exporting to {file}") as progress:
+        done = export_from(graph, target, format=format, progress=progress)
     return {"intents": done.intents, "edges": done.edges}
 
 
 def apply(session: Session, /, *, file: str, reason: str | None = None, commit_id: str | None = None) -> Result:
     """Applies JSON lines of changes as one commit; an intent without id is new, one with a known id is changed."""
     graph = session.graph
-    changes = list(read_changes(session.reads(file)))
+    changes = list(read_changes(session.source(file)))
     wanted = list({change.intent.id for change in changes if isinstance(change, Put) and change.intent.id})
     known = {intent.id: intent for intent in graph.fetch(wanted) if intent is not None}
     with graph.transaction(reason=reason, commit_id=commit_id) as tx:
@@ -58,26 +60,26 @@ def apply(session: Session, /, *, file: str, reason: str | None = None, commit_i
     return {"commit": None if tx.commit is None else jsonable(tx.commit)}
 
 
-def _put(tx: Any, intent: Intent, expected: int | None, current: Intent | None) -> Intent:
+def _put(tx: Transaction, intent: Intent, expected: int | None, current: Intent | None) -> Intent:
     if expected == 0 or (current is None and not expected):
-        return tx.store(intent)  # type: ignore[no-any-return]  # a Transaction, whose module loads with the graph
+        return tx.store(intent)
     if current is not None and intent.created_at is UNSTORED:
         intent = intent.replace(created_at=current.created_at)
-    return tx.update(intent.replace(revision=expected or 0))  # type: ignore[no-any-return]  # as above
+    return tx.update(intent.replace(revision=expected or 0))
 
 
-def read_changes(stream: BinaryIO) -> Iterator[Change]:
+def read_changes(given: str | BinaryIO) -> Iterator[Change]:
     """Yields the changes that stand on the lines, blank ones left out; an error names its line."""
-    for number, line in enumerate(stream, 1):
-        if not line.strip():
-            continue
-        try:
-            yield change_from(strict_loads(line, "change"))
-        except IntentStoreError as error:
-            error.message = f"line {number}: {error.message}"
-            error.args = (error.message,)
-            error.fields["line"] = number
-            raise
+    from ..formats.source import Source, placing
+
+    source = Source(given)
+    try:
+        for line in source:
+            record = line.record()
+            with placing(line.number):
+                yield change_from(record)
+    finally:
+        source.close()
 
 
 VERBS = (

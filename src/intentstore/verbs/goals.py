@@ -11,7 +11,7 @@ from ..ground.query import SORT_FIELDS
 from ..ground.types import Intent
 from ..ground.values import EMPTY
 from .declare import ID, IDS, REASON, Argument, Result, Session, Verb, positional
-from .reading import pairs, read_filter, read_value, resolve, resolve_all
+from .reading import pairs, read_filter, read_text, read_value, resolve, resolve_all
 
 _TRIES = 8
 
@@ -52,7 +52,7 @@ def add(
 ) -> Result:
     """Stores one goal and its edges in one commit."""
     graph = session.graph
-    text = None if rtfs is None else _text(session.reads(rtfs).read(), "rtfs")
+    text = None if rtfs is None else read_text(session.source(rtfs), "rtfs")
     intent = Intent(
         goal=goal,
         id=given.get("id") or "",
@@ -78,13 +78,6 @@ def add(
     return {"intent": jsonable(graph.intent(stored.id))}
 
 
-def _text(data: bytes, where: str) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise FieldInvalid(where, f"is not UTF-8: byte {error.start}", hint="save it as UTF-8") from None
-
-
 def show(session: Session, /, *, ids: Sequence[str]) -> Result:
     """Returns the intents and the edges at them."""
     graph = session.graph
@@ -99,8 +92,9 @@ def list_(session: Session, /, *, sort: str, limit: int, after: str | None = Non
     return {"intents": jsonable(page.intents), "next": page.next}
 
 
-def count(session: Session, /, *, by: str, **given: Any) -> Result:
+def count(session: Session, /, *, by: str = "status", **given: Any) -> Result:
     """Returns how many intents the filter means, in all and by status."""
+    del by  # "status" is its only choice so far
     found = session.graph.count(read_filter(session.graph, given))
     return {"count": sum(found.values()), "by": {str(status): number for status, number in found.items()}}
 

@@ -66,7 +66,7 @@ def _unfold(branches: list[Branch]) -> list[dict[str, Any]]:
             raise QueryInvalid(f"the tree is deeper than {DEEPEST} levels", hint=f"ask with --depth {DEEPEST - 1}")
         intent = branch.intent
         below: list[dict[str, Any]] = []
-        node = {"id": intent.id, "goal": intent.goal, "status": str(intent.status), "children": below}
+        node: dict[str, Any] = {"id": intent.id, "goal": intent.goal, "status": str(intent.status), "children": below}
         into.append(node)
         if intent.id in seen and branch.children:
             node["again"] = True

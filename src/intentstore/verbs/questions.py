@@ -90,7 +90,7 @@ VERBS = (
         history,
         "entries",
         (ID,),
-        about="Shows the changes of the intent and of the edges at it, oldest first; deleted intents have a history too.",
+        about="Shows the changes of the intent and of the edges at it, oldest first; of deleted ones too.",
         examples=("history 019a2f",),
     ),
     Verb(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..codec import filter_from, strict_loads, value_from_json
 from ..codec.wire import read_time
 from ..ground.errors import FieldInvalid
 from ..ground.query import EVERYTHING, IntentFilter, Sort, write_cursor
-from ..ground.types import IntentId, check_id
+from ..ground.types import MAX_INTENT_BYTES, IntentId, check_id
 from ..ground.values import Map, freeze_map
 
 if TYPE_CHECKING:
@@ -79,6 +80,25 @@ def pairs(given: Sequence[str], field: str) -> Map:
             raise FieldInvalid(field, f"holds the key {key!r} twice", hint="keep one of the two")
         found[key] = read_value(text, f"{field}.{key}")
     return freeze_map(found, field)
+
+
+def read_text(given: str | BinaryIO, field: str) -> str:
+    """Returns the whole text of a path or stream, up to the size an intent may have."""
+    try:
+        if isinstance(given, str):
+            with Path(given).open("rb") as file:
+                data = file.read(MAX_INTENT_BYTES + 1)
+        else:
+            data = given.read(MAX_INTENT_BYTES + 1)
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise FieldInvalid(field, f"is not UTF-8: byte {error.start}", hint="save it as UTF-8") from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise FieldInvalid(field, f"{given} cannot be read: {why}", hint="name a file that can be read") from None
+    if len(data) > MAX_INTENT_BYTES:
+        raise FieldInvalid(field, f"is longer than {MAX_INTENT_BYTES} bytes", hint="name a smaller file")
+    return text
 
 
 # --- times ---
