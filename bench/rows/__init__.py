@@ -1,0 +1,29 @@
+"""The rows, one family a module, in the order of the table."""
+
+from __future__ import annotations
+
+from ..measure import Row
+from . import cold, get, importing, listing, opening, seed, store
+
+ROWS: tuple[Row, ...] = (
+    *store.ROWS,
+    *get.ROWS,
+    *listing.ROWS,
+    *opening.ROWS,
+    *importing.ROWS,
+    *seed.ROWS,
+    *cold.ROWS,
+)
+
+
+def chosen(wanted: str) -> list[Row]:
+    """Returns the rows whose name is, or begins with, one of the comma-separated words; all rows for none."""
+    words = [word.strip().rstrip("/") for word in wanted.split(",") if word.strip()]
+    for word in words:
+        if not any(_means(word, row) for row in ROWS):
+            raise LookupError(f"there is no row {word!r}; there are: {', '.join(row.name for row in ROWS)}")
+    return [row for row in ROWS if not words or any(_means(word, row) for word in words)]
+
+
+def _means(word: str, row: Row) -> bool:
+    return row.name == word or row.name.startswith(f"{word}/")

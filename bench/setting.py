@@ -1,0 +1,79 @@
+"""What every row shares: the size, a folder of its own, and stores filled once and used by several rows."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Literal
+
+from intentstore import IntentGraph, open_graph
+
+from . import floors
+from .samples import intents
+
+Kind = Literal["memory", "file", "sqlite"]
+KINDS: tuple[Kind, ...] = ("memory", "file", "sqlite")
+_TOGETHER = 1000
+
+
+class Setting:
+    """A run: ``n`` intents in the large stores, a hundredth of them in the small ones."""
+
+    def __init__(self, folder: Path, *, n: int = 100_000, rounds: int = 200) -> None:
+        self.folder, self.n, self.rounds = folder, n, rounds
+        self.kept = ExitStack()
+        self._urls: dict[tuple[Kind, int], str] = {}
+        self._fresh = 0
+
+    @property
+    def few(self) -> int:
+        """How many intents the small stores hold."""
+        return max(1, self.n // 100)
+
+    def fresh(self, name: str) -> Path:
+        """Returns a path under which nothing stands."""
+        self._fresh += 1
+        return self.folder / f"{self._fresh}-{name}"
+
+    def url(self, kind: Kind, path: Path) -> str:
+        """Returns the URL of a store of this kind there."""
+        return f"{kind}:{path}"
+
+    def store(self, kind: Kind, n: int) -> str:
+        """Returns the URL of a store that holds the first ``n`` sample intents (and what rows added since)."""
+        if (kind, n) not in self._urls:
+            url = self.url(kind, self.fresh(f"{kind}-{n}"))
+            graph = open_graph(url)
+            fill(graph, n)
+            if kind == "memory":
+                self.kept.callback(graph.close)
+            else:
+                graph.close()
+            self._urls[kind, n] = url
+        return self._urls[kind, n]
+
+    def floor_database(self, n: int) -> Path:
+        """Returns the path of an SQLite floor that holds the same ``n`` records."""
+        path = self.fresh(f"floor-{n}.db")
+        connection = floors.open_database(path)
+        floors.insert_all(connection, list(intents(n)))
+        connection.close()
+        return path
+
+
+def fill(graph: IntentGraph, n: int) -> None:
+    """Stores the first ``n`` sample intents, a thousand a commit."""
+    block = []
+    for intent in intents(n):
+        block.append(intent)
+        if len(block) == _TOGETHER:
+            _store(graph, block)
+            block = []
+    if block:
+        _store(graph, block)
+
+
+def _store(graph: IntentGraph, block: list[floors.Sample]) -> None:
+    with graph.transaction() as tx:
+        for intent in block:
+            tx.store(intent)
