@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,6 @@ import pytest
 from intentstore import Intent, open_graph
 from intentstore.graph.graph import IntentGraph
 from intentstore.ground.errors import Busy, Closed
-
 from tests.process_writer import names
 
 SECONDS = float(os.environ.get("INTENTSTORE_KILL_SECONDS", "6"))
@@ -69,7 +69,7 @@ def check_whole(graph: IntentGraph, commit_id: str) -> None:
     ids = names(commit_id)
     assert all(graph.fetch(ids)), f"{commit_id} is not whole"
     assert {edge.key for edge in graph.edges_of(ids)} == {
-        (after, "depends_on", before) for before, after in zip(ids, ids[1:], strict=False)
+        (after, "depends_on", before) for before, after in pairwise(ids)
     }
 
 
@@ -173,18 +173,24 @@ def test_a_fork_with_an_open_store_is_refused_in_the_child_and_harmless_to_the_p
         acts: dict[str, Callable[[], object]] = {
             "get": lambda: graph.get("a"),
             "store": lambda: graph.store(Intent(goal="Never be there")),
-            "list": lambda: graph.list(),
+            "list": graph.list,
             "entries": lambda: list(graph.entries()),
             "history": lambda: graph.history("a"),
             "revision": lambda: graph.revision,
-            "verify": lambda: graph.verify(),
-            "compact": lambda: graph.compact(),
-            "graphs": lambda: graph.graphs(),
+            "verify": graph.verify,
+            "compact": graph.compact,
+            "graphs": graph.graphs,
         }
+
+        def reopened() -> bool:
+            graph.close()
+            graph.storage.open()
+            return graph.get("b") is not None
+
         assert {name: in_child(act) for name, act in acts.items()} == dict.fromkeys(acts, Closed.__name__)
         assert in_child(graph.close) == "None"
         graph.store(Intent(id="b", goal="Be there after"))
-        assert in_child(lambda: (graph.close(), graph.storage.open(), graph.get("b") is not None)[2]) == "True"
+        assert in_child(reopened) == "True"
 
         def another() -> bool:
             with open_graph(url) as mine:

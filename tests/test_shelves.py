@@ -12,7 +12,7 @@ from intentstore.ground.change import Head
 from intentstore.ground.errors import Conflict, ReadOnly
 from intentstore.storage.group import Lane, Ticket
 from intentstore.storage.index import Index
-from intentstore.storage.journal import ZERO, has_frame_after, read_frame, write_frame
+from intentstore.storage.journal import ZERO, is_damage, read_frame, write_frame
 from intentstore.storage.ledger import ChainCheck
 from intentstore.storage.memory import MemoryStorage
 from intentstore.storage.words import snippet
@@ -117,10 +117,11 @@ def test_a_frame_comes_back_and_any_change_of_it_does_not() -> None:
 def test_only_a_later_sync_group_tells_damage_from_a_torn_tail() -> None:
     same, _ = write_frame(b"{}", revision=3, group=2, prev=ZERO)
     later, _ = write_frame(b"{}", revision=4, group=4, prev=ZERO)
-    assert not has_frame_after(b"garbage\n" + same, 2)
-    assert has_frame_after(b"garbage\n" + same + later, 2)
-    for joint in (b"", b"\x0b", b"7"):  # the newline before it is what was damaged
-        assert has_frame_after(same[:-1] + joint + later, 2)
+    assert not is_damage(b"garbage\n" + same)
+    assert is_damage(b"garbage\n" + later)
+    assert is_damage(b"garbage\n" + same + later)
+    for joint in (b"\x0b", b"7"):  # the newline before it is what was damaged
+        assert is_damage(same[:-1] + joint + later)
 
 
 def test_a_snippet_stands_around_the_first_match() -> None:

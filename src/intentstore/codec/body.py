@@ -40,10 +40,12 @@ def _native(value: Any) -> bool:
     return value is None or type(value) in (str, Map)
 
 
-_fields = cache(msgspec.structs.fields)  # 60 us a call without the cache
+@cache  # 60 us a call without it
+def _fields(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(kind)
 
 
-def _plain_struct(struct: Any, **special: Any) -> dict[str, Any]:
+def _plain_struct(struct: msgspec.Struct, **special: Any) -> dict[str, Any]:
     """Returns the struct's fields that the encoder would write, in order, times with six digits."""
     found: dict[str, Any] = {}
     for field in _fields(type(struct)):

@@ -12,7 +12,7 @@ import msgspec
 
 from ..ground.errors import FieldInvalid
 from ..ground.query import IntentFilter
-from ..ground.types import Edge, EdgeKey, Intent
+from ..ground.types import UNSTORED, Edge, EdgeKey, Intent
 from ..ground.values import Map
 from .arrivals import Arrivals
 from .beads_dependency import WAITING, Loose, dependencies_of, edge_of, loose_in, owner_of, with_loose
@@ -38,6 +38,10 @@ def read(source: Iterator[Line], arrivals: Arrivals) -> None:
         if dependencies:
             listed[intent.id] = dependencies
     arrivals.meet()
+    for intent in arrivals.coming():
+        old = arrivals.there(intent.id)
+        if old is not None and intent.created_at is UNSTORED:  # the record has no time at all
+            arrivals.change(intent.replace(created_at=old.created_at, updated_at=old.created_at))
     Dependencies(arrivals).settle(listed)
 
 

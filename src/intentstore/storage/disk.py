@@ -27,6 +27,9 @@ class Disk:
         while not path.exists():
             missing.append(path)
             path = path.parent
+        # Whoever made the last of those that are there may have died before its name was safe.
+        with contextlib.suppress(PermissionError):
+            self.sync_directory(path.parent)
         for directory in reversed(missing):
             with contextlib.suppress(FileExistsError):
                 os.mkdir(directory, 0o700)
@@ -145,6 +148,10 @@ class Disk:
         try:
             self.append(fd, data)
             self.sync(fd)
+        except OSError:
+            with contextlib.suppress(OSError):  # it takes space on what may be a full disk
+                self.remove(temporary)
+            raise
         finally:
             self.close(fd)
         self.rename(temporary, path)

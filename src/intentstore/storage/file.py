@@ -324,13 +324,15 @@ class FileStorage:
         revision = self._index.revision
         if snapshots(self._disk, self._folder)[-1:] != [revision]:
             place = self._segments.place
+            fresh = place.segment == revision + 1  # nothing in it yet: a crash came between it and its snapshot
             try:
-                ended = self._segments.end()
+                ended = self._segments.began_behind() if fresh else self._segments.end()
             except OSError as error:
                 self._fail(error, place)
                 raise
             self._snapshot_bytes = write_snapshot(self._disk, self._folder, self._index, ended, self._graph)
-            self._segments.create(ended)
+            if not fresh:
+                self._segments.create(ended)
         with self._state:
             self._mark_seen()
         self._write_head()
@@ -494,13 +496,14 @@ class FileStorage:
         check, again = ChainCheck(), Index()
         problems: list[Problem] = []
 
-        def follow(commits: Iterator[Commit]) -> None:
-            for commit in commits:
+        def follow(log: Iterator[Commit]) -> None:
+            for commit in log:
                 problems.extend(check.follow(commit))
                 again.lay(replayed(commit, again), commit.revision)
 
+        commits = self.entries()
         try:
-            follow(self.entries())
+            follow(commits)
             with self._state:
                 index = self._index
                 follow(self._commits(again.revision, index.revision))  # what others wrote meanwhile
@@ -519,7 +522,7 @@ class FileStorage:
 
     def _compact(self) -> None:
         with self._locked():
-            self._write_snapshot()
+            self._keep_up(self._write_snapshot)
 
     def graphs(self) -> list[str]:
         """Returns the names of the graphs in the same store."""

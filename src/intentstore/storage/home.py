@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from hashlib import sha256
 from pathlib import Path
@@ -91,8 +92,10 @@ class Home:
     def _check_marker(self, marker: Path) -> None:
         try:
             found = json.loads(self.disk.read_whole(marker))
-            version, encoding = int(found["intentstore"]), found["encoding"]
-        except (ValueError, KeyError, TypeError) as error:
+            version, encoding = found["intentstore"], found["encoding"]
+            if type(version) is not int:
+                raise TypeError(version)
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise Corrupt(str(marker), "is not the marker of a file store", hint="restore the file") from error
         if version > VERSION:
             raise TooNew(
@@ -115,7 +118,10 @@ class Home:
         frame = read_frame(data.removesuffix(b"\n"))
         if frame is None or frame.prev != ZERO:
             raise Corrupt(str(path), "the head does not match its checksum")
-        return msgspec.json.decode(frame.body, type=Place)
+        try:
+            return msgspec.json.decode(frame.body, type=Place)
+        except msgspec.MsgspecError as error:
+            raise TooNew(f"{path}: cannot be read here: {error}", hint="upgrade intentstore") from error
 
     def write_head(self, graph: str, place: Place) -> None:
         """Makes this place the head, old or new at every instant; the journal up to it is durable already."""
@@ -125,4 +131,8 @@ class Home:
     def size(self, graph: str) -> int:
         """Returns the bytes that a graph's files take."""
         folder = self.folder(graph)
-        return sum((folder / name).stat().st_size for name in self.disk.names(folder))
+        total = 0
+        for name in self.disk.names(folder):
+            with contextlib.suppress(FileNotFoundError):  # another process has just removed it
+                total += (folder / name).stat().st_size
+        return total

@@ -11,7 +11,6 @@ newline (they are JSON), so a file is split at ``\n`` and at nothing else.
 
 from __future__ import annotations
 
-import re
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -51,9 +50,6 @@ def read_frame(line: bytes) -> Frame | None:
     if sha256(b"%b %b %b %b" % (revision, group, prev, body)).hexdigest()[:32].encode() != digest:
         return None
     return Frame(int(revision), int(group), prev.decode("ascii", "replace"), digest.decode(), body)
-
-
-_FRAME = re.compile(rb"(?=(\d{1,10}) \d{1,19} \d{1,19} [0-9a-f]{32} [0-9a-f]{32} \{)")
 
 
 def whole_frames(data: bytes) -> list[tuple[int, Frame]]:

@@ -14,7 +14,7 @@ import msgspec
 
 from ..ground.errors import Corrupt, TooNew
 from .disk import Disk
-from .journal import ZERO, Frame, has_frame_after, read_frame, write_frame
+from .journal import ZERO, Frame, is_damage, read_frame, write_frame
 
 VERSION = 1
 _CHUNK = 1 << 20
@@ -38,6 +38,12 @@ class Segments:
         self.fd = -1
         self.at_end = False
         """The open file has its end frame; the next commit belongs into a new file."""
+        self.head = Place()
+        """What the stored head names; the frame that ends there must be the one it names."""
+        self.unsynced = False
+        """Frames were read that whoever wrote them may not have lived to sync."""
+        self._last = 0
+        self._left = -1
 
     # --- files ---
 
@@ -57,22 +63,29 @@ class Segments:
             fd = self.disk.open_append(path, create=False) if writable else self.disk.open_read(path)
         except FileNotFoundError:
             raise Corrupt(str(path), "the journal file is missing", hint="restore it, or a backup") from None
-        self.leave()
-        self.fd, self.place, self.at_end = fd, place, False
+        # Another thread may be about to ask for the size of the file left, so that one stays open until the next.
+        left, self._left, self.fd = self._left, self.fd, fd
+        self.place, self.at_end, self._last = place, False, 0
+        if left >= 0:
+            self.disk.close(left)
 
     def leave(self) -> None:
         """Closes the open file."""
-        fd, self.fd = self.fd, -1
-        if fd >= 0:
-            self.disk.close(fd)
+        fds, self.fd, self._left = (self.fd, self._left), -1, -1
+        for fd in fds:
+            if fd >= 0:
+                self.disk.close(fd)
 
     def create(self, place: Place) -> None:
         """Makes a journal file that goes on behind a place, durable with its name; what a crash left of it goes."""
         path = self.path(place.revision + 1)
-        body = msgspec.json.encode({"journal": VERSION, "graph": self.graph})
-        line, digest = write_frame(body, revision=place.revision, group=place.revision, prev=place.sum)
+        line = self.first_line(place)
+        digest = line.split(b" ", 5)[4].decode()
         fd = self.disk.open_append(path, create=True)
         try:
+            there = self.disk.read(fd, 0, len(line) + 1)
+            if not line.startswith(there):
+                raise Corrupt(str(path), "holds what belongs to another log")
             self.disk.truncate(fd, 0)
             self.disk.append(fd, line)
             self.disk.sync(fd)
@@ -80,6 +93,12 @@ class Segments:
             self.disk.close(fd)
         self.disk.sync_directory(self.folder)
         self.enter(Place(place.revision + 1, len(line), place.revision, digest), writable=True)
+
+    def first_line(self, place: Place) -> bytes:
+        """Returns the header of the journal file that goes on behind a place."""
+        body = msgspec.json.encode({"journal": VERSION, "graph": self.graph})
+        line, _ = write_frame(body, revision=place.revision, group=place.revision, prev=place.sum)
+        return line
 
     # --- reading on ---
 
@@ -94,7 +113,10 @@ class Segments:
                 if frame is None:
                     return
                 self._check(frame)
-                self.place = Place(self.place.segment, offset + len(line) + 1, frame.revision, frame.sum)
+                place = Place(self.place.segment, offset + len(line) + 1, frame.revision, frame.sum)
+                if place.segment == self.head.segment and offset < self.head.offset <= place.offset:
+                    self._check_head(place)
+                self.place, self._last, self.unsynced = place, offset, True
                 self.at_end = frame.body.startswith(b'{"end"')
                 if frame.body.startswith(b'{"revision"'):
                     yield frame
@@ -115,27 +137,56 @@ class Segments:
                 raise Corrupt(where, f"belongs to the graph {found['graph']!r}, not {self.graph!r}")
         elif frame.body.startswith(b'{"end"'):
             return
+        elif not frame.body.startswith(b'{"revision"'):
+            raise TooNew(f"{where}: a record of an unknown kind", hint="upgrade intentstore")
         elif frame.revision <= self.place.revision:
             raise Corrupt(where, f"revision {frame.revision} comes after {self.place.revision}")
 
-    def settle_tail(self, known: int) -> int:
+    def _check_head(self, place: Place) -> None:
+        if place != self.head:
+            raise Corrupt(
+                f"{self.path(place.segment)} at byte {place.offset}",
+                f"revision {place.revision} is not the one the head names",
+            )
+
+    def still_there(self) -> bool:
+        """True when the last frame read is still where it was: nobody has taken it back and put another there."""
+        if self.disk.size(self.fd) < self.place.offset:
+            return False
+        start = self.disk.read(self.fd, self._last, min(160, self.place.offset - self._last))
+        return not start or start.split(b" ", 5)[4:5] == [self.place.sum.encode()]
+
+    def check_reached(self, head: Place) -> None:
+        """Raises `Corrupt` if what could be read ends before the place the stored head names."""
+        if (self.place.segment, self.place.offset) < (head.segment, head.offset):
+            raise Corrupt(
+                f"{self.path(self.place.segment)} at byte {self.place.offset}",
+                f"the journal is whole up to revision {self.place.revision}, but the head names {head.revision}",
+            )
+
+    def make_safe(self) -> None:
+        """Puts what was read on stable storage, names included: those who wrote it may have died before."""
+        self.disk.sync(self.fd)
+        self.disk.sync_directory(self.folder)
+        self.unsynced = False
+
+    def settle_tail(self, head: Place) -> int:
         """Cuts what a crash left behind the last whole frame and returns its length; the caller holds the lock.
 
-        ``known`` is the revision of the stored head. Damage before it, or with a later sync group behind it, is
-        `Corrupt` and nothing is cut.
+        Damage before the stored head, with a later sync group behind it, or with a later file, is `Corrupt` and
+        nothing is cut. When it returns, the whole journal is on stable storage and ready for the next commit.
         """
         size = self.disk.size(self.fd)
         rest = self.disk.read(self.fd, self.place.offset, size - self.place.offset)
         where = f"{self.path(self.place.segment)} at byte {self.place.offset}"
-        if self.place.revision < known:
-            raise Corrupt(
-                where, f"the journal is whole up to revision {self.place.revision}, but the head names {known}"
-            )
+        self.check_reached(head)
+        if is_damage(rest):
+            raise Corrupt(where, f"what follows revision {self.place.revision} is damaged and later records are whole")
+        if self.firsts()[-1] > self.place.segment:
+            raise Corrupt(where, "the journal stops here, but a later file goes on")
         if rest:
-            if has_frame_after(rest, self.place.revision + 1):
-                raise Corrupt(where, f"revision {self.place.revision + 1} is damaged and later ones are whole")
             self.disk.truncate(self.fd, self.place.offset)
-            self.disk.sync(self.fd)
+        self.make_safe()
         if self.place.offset == 0:
             before = Place(0, 0, self.place.revision, self.place.sum)
             self.create(before)
@@ -156,6 +207,8 @@ class Segments:
         self.disk.append(self.fd, data)
         if self.durable:
             self.disk.sync(self.fd)
+        self.unsynced = False
+        self._last = self.place.offset + len(data) - len(written[-1])
         self.place = Place(self.place.segment, self.place.offset + len(data), bodies[-1][0], prev)
 
     def end(self) -> Place:
@@ -164,9 +217,17 @@ class Segments:
         line, digest = write_frame(b'{"end":true}', revision=place.revision, group=place.revision, prev=place.sum)
         self.disk.append(self.fd, line)
         self.disk.sync(self.fd)
+        self._last = place.offset
         self.place = Place(place.segment, place.offset + len(line), place.revision, digest)
         self.at_end = True
         return self.place
+
+    def began_behind(self) -> Place:
+        """Returns the place behind which the open file, which holds nothing but its header, goes on."""
+        frame = read_frame(self.disk.read(self.fd, 0, self.place.offset).removesuffix(b"\n"))
+        if frame is None:
+            raise Corrupt(str(self.path(self.place.segment)), "the header does not match its checksum")
+        return Place(0, 0, frame.revision, frame.prev)
 
     # --- the past ---
 
@@ -175,20 +236,31 @@ class Segments:
         if until <= since:
             return
         firsts = self.firsts()
-        start = max(0, bisect_right(firsts, since + 1) - 1)
+        start = bisect_right(firsts, since + 1) - 1
+        if start < 0:
+            raise Corrupt(str(self.path(1)), "the journal file is missing", hint="restore it, or a backup")
+        last = 0
         for first in firsts[start:]:
             if first > until:
-                return
-            yield from self._frames_of(first, since, until)
+                break
+            for frame in self._frames_of(first, since, until):
+                yield frame
+                last = frame.revision
+        if last != until:
+            raise Corrupt(str(self.path(firsts[-1])), f"revision {until} is missing")
 
     def _frames_of(self, first: int, since: int, until: int) -> Iterator[Frame]:
         path = self.path(first)
+        prev: str | None = None
         fd = self.disk.open_read(path)
         try:
             for offset, line in lines(self.disk, fd, self._find(fd, since)):
                 frame = read_frame(line)
                 if frame is None:
                     raise Corrupt(f"{path} at byte {offset}", "a record does not match its checksum")
+                if prev is not None and frame.prev != prev:
+                    raise Corrupt(f"{path} at byte {offset}", f"revision {frame.revision} does not continue the log")
+                prev = frame.sum
                 if frame.revision > until:
                     return
                 if frame.revision > since and frame.body.startswith(b'{"revision"'):

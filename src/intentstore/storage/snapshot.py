@@ -6,6 +6,7 @@ Knows the index it fills and writes; does not decide when to write.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 from collections.abc import Iterator
 from hashlib import sha256
@@ -52,6 +53,10 @@ def write_snapshot(disk: Disk, folder: Path, index: Index, place: Place, graph: 
             disk.append(fd, block)
         disk.append(fd, b"end\t%b\n" % digest.hexdigest().encode())
         disk.sync(fd)
+    except OSError:
+        with contextlib.suppress(OSError):  # it takes space on what may be a full disk
+            disk.remove(temporary)
+        raise
     finally:
         disk.close(fd)
     disk.rename(temporary, path)
