@@ -189,7 +189,8 @@ def _as_text(value: Any) -> str:
 def _restore(found: dict[str, Any], kept: Map, intent: Intent) -> bool:
     """Lays the kept spellings over the plain record; returns whether the status was moved since it came."""
     for field, value in kept.items():
-        if _still(field, value, intent):
+        # Dependencies that are no edges come with the others; of the field alone only "none" can be kept.
+        if (field != "dependencies" or value is None or value == ()) and _still(field, value, intent):
             found[field] = thaw(value)
     absent = intent.metadata.get(ABSENT, ())
     for field in absent if type(absent) is tuple else ():

@@ -132,15 +132,13 @@ class Source:
         while True:
             with self._reading(number):
                 chunk = plain.read1(_CHUNK)
-            if number == 1 and not rest:
-                _refuse_marks(chunk)
             *whole, rest = (rest + chunk).split(b"\n") if chunk else (rest, b"")
             for text in whole:
-                _refuse_long(text, number)
+                _refuse_odd(text, number)
                 if text.strip():
                     yield Line(number, text)
                 number += 1
-            _refuse_long(rest, number)
+            _refuse_odd(rest, number)
             if not chunk:
                 return
 
@@ -179,12 +177,9 @@ def _open(path: Path) -> BinaryIO:
         ) from error
 
 
-def _refuse_marks(chunk: bytes) -> None:
-    if chunk.startswith(_MARKS):
+def _refuse_odd(text: bytes, number: int) -> None:
+    if number == 1 and text.startswith(_MARKS):
         mark = FieldInvalid("the file", "begins with a byte-order mark", hint="save it as UTF-8 without BOM")
         raise at_line(mark, 1)
-
-
-def _refuse_long(text: bytes, number: int) -> None:
     if len(text) > MAX_LINE:
         raise at_line(FieldInvalid("the line", f"is longer than {MAX_LINE} bytes", hint="see the format"), number)

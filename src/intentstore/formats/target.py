@@ -19,9 +19,9 @@ from ..ground.errors import FieldInvalid, Unavailable
 def writing(target: str | os.PathLike[str] | BinaryIO) -> Iterator[Any]:
     """Yields a binary file. Behind a path, what stood there stays until the block ends well; ``.gz`` compresses."""
     if isinstance(target, str | os.PathLike):
-        path = Path(target)
+        path = _followed(Path(target))
         # A pipe or a device has no content to replace, and must not lose its name to a file.
-        with _straight(path) if path.exists() and not path.is_file() else _replacing(path.resolve()) as file:
+        with _straight(path) if path.exists() and not path.is_file() else _replacing(path) as file:
             yield file
         return
     try:
@@ -33,6 +33,18 @@ def writing(target: str | os.PathLike[str] | BinaryIO) -> Iterator[Any]:
         raise _failed("the target", error) from error
 
 
+def _followed(path: Path) -> Path:
+    try:
+        return path.resolve() if path.is_file() else path
+    except (OSError, ValueError) as error:
+        raise _refused(path, error) from error
+
+
+def _refused(path: Path, error: Exception) -> FieldInvalid:
+    why = getattr(error, "strerror", None) or error
+    return FieldInvalid("target", f"{path} cannot be written: {why}", hint="name a file in a directory")
+
+
 @contextmanager
 def _straight(path: Path) -> Iterator[Any]:
     try:
@@ -41,8 +53,7 @@ def _straight(path: Path) -> Iterator[Any]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        why = error.strerror or error
-        raise FieldInvalid("target", f"{path} cannot be written: {why}", hint="name a file in a directory") from error
+        raise _refused(path, error) from error
 
 
 @contextmanager
@@ -71,8 +82,7 @@ def _create(path: Path, temporary: Path) -> BinaryIO:
     try:
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise FieldInvalid("target", f"{path} cannot be written: {why}", hint="name a file in a directory") from error
+        raise _refused(path, error) from error
     return os.fdopen(fd, "wb")
 
 
