@@ -1,18 +1,17 @@
-"""From words to a verb and its arguments: argparse, generated from the declarations.
+"""From words to a verb and its arguments, by the declarations and nothing else.
 
-Options stand anywhere, the global ones before or after the verb. Only the verb that is asked for gets a parser.
+Options stand anywhere, the global ones before or after the verb. Only the verb that is asked for is loaded; what is
+wrong with a command line, and all help, is left to argparse in `manual`.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from typing import Any, NamedTuple, NoReturn
 
-from ..verbs import GROUPS, Argument, Usage, Verb, verb
+from ..verbs import Argument, Usage, Verb, verb
 
 PROGRAM = "intent"
-WIDTH = 100
 
 GLOBALS = (
     Argument(
@@ -38,13 +37,6 @@ class Asked(NamedTuple):
     text: str = ""
 
 
-class _Parser(argparse.ArgumentParser):
-    """Raises where argparse would print and exit."""
-
-    def error(self, message: str) -> NoReturn:
-        raise Usage(message, hint=f"{self.prog} --help")
-
-
 def parse(words: Sequence[str]) -> Asked:
     """Returns what the words ask for; words that ask for nothing we have are `Usage`."""
     at = _verb_at(words)
@@ -52,13 +44,22 @@ def parse(words: Sequence[str]) -> Asked:
         return _without_verb(words)
     name = words[at]
     if name == "help":
+        from .manual import help_of, overview
+
         topic = [word for word in words[at + 1 :] if not word.startswith("-")]
         return Asked(None, {}, text=help_of(verb(topic[0])) if topic else overview())
     chosen = verb(name)
     rest = [*words[:at], *words[at + 1 :]]
     if _asks(rest, "-h", "--help"):
+        from .manual import help_of
+
         return Asked(None, {}, text=help_of(chosen))
-    given = vars(_parser(chosen).parse_args(_options_first(rest, chosen)))
+    options, places = _sorted(rest, chosen)
+    given = _assigned(options, places, chosen)
+    if given is None:
+        from .manual import parser_of
+
+        given = vars(parser_of(chosen).parse_args([*options, "--", *places] if places else options))
     common = {argument.name: given.pop(argument.name) for argument in GLOBALS}
     for argument in chosen.arguments:
         if argument.many:
@@ -89,17 +90,16 @@ def _without_verb(words: Sequence[str]) -> Asked:
 
         return Asked(None, {}, text=f"{PROGRAM} {__version__}")
     if not words or _asks(words, "-h", "--help"):
+        from .manual import overview
+
         return Asked(None, {}, text=overview())
-    parser = _Parser(prog=PROGRAM, add_help=False, allow_abbrev=False)
-    _add_all(parser, GLOBALS)
-    parser.parse_args(list(words))
-    raise Usage("there is no verb", hint="intent --help lists the verbs")
+    raise Usage(f"there is no verb in: {' '.join(words)}", hint=f"{PROGRAM} --help lists the verbs and options")
 
 
-def _options_first(words: Sequence[str], chosen: Verb) -> list[str]:
-    """Returns the words with options before positionals, so that both may be mixed as one likes.
+def _sorted(words: Sequence[str], chosen: Verb) -> tuple[list[str], list[str]]:
+    """Returns the options, each ``--name=value`` or a flag, and the words known by their place.
 
-    An option's value is always the word behind it, also one that begins with a dash.
+    Both may be mixed as one likes. An option's value is the word behind it, also one that begins with a dash.
     """
     known = {argument.option: argument for argument in (*GLOBALS, *chosen.arguments) if not argument.positional}
     options: list[str] = []
@@ -121,7 +121,57 @@ def _options_first(words: Sequence[str], chosen: Verb) -> list[str]:
                 raise Usage(f"{name} wants a value", hint=f"{PROGRAM} {chosen.name} --help")
             word = f"{name}={todo.pop()}"
         options.append(word)
-    return [*options, "--", *places] if places else options
+    return options, places
+
+
+def _assigned(options: list[str], places: list[str], chosen: Verb) -> dict[str, Any] | None:
+    """Returns what argparse would, without loading it; None where it would refuse, and is then asked to say why.
+
+    Loading argparse and building a parser costs 6 ms, of the 55 that a command may take to start.
+    """
+    known = {argument.option: argument for argument in (*GLOBALS, *chosen.arguments) if not argument.positional}
+    given: dict[str, Any] = {argument.name: argument.default for argument in known.values()}
+    for word in options:
+        name, equals, text = word.partition("=")
+        argument = known[name]
+        value = _value(argument, text)
+        if (argument.kind == "flag") == bool(equals) or value is None:
+            return None
+        given[argument.name] = [*(given[argument.name] or ()), value] if argument.many else value
+    if any(argument.required and given[argument.name] is None for argument in known.values()):
+        return None
+    left = list(places)
+    for argument in (each for each in chosen.arguments if each.positional):
+        if not left and argument.required:
+            return None
+        if argument.many:
+            given[argument.name], left = left, []
+        else:
+            given[argument.name] = left.pop(0) if left else argument.default
+    return None if left else given
+
+
+def _value(argument: Argument, text: str) -> Any:
+    """Returns the value that a word stands for; None if it stands for none."""
+    try:
+        match argument.kind:
+            case "flag":
+                return True
+            case "integer":
+                return whole(text)
+            case "number":
+                return float(text)
+    except ValueError:
+        return None
+    return text if not argument.choices or text in argument.choices else None
+
+
+def whole(text: str) -> int:
+    """Returns the integer that plain digits write, or raises `ValueError`; ``int`` would take more: 1_0, other scripts."""
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > 40:
+        raise ValueError(f"{text!r} is not a whole number")
+    return int(text)
 
 
 def _is_number(word: str) -> bool:
@@ -134,76 +184,3 @@ def _unknown(name: str, chosen: Verb, known: dict[str, Argument]) -> NoReturn:
     near = get_close_matches(name, known, n=2)
     hint = f"did you mean {' or '.join(near)}?" if near else f"{PROGRAM} {chosen.name} --help"
     raise Usage(f"{chosen.name} has no option {name}", hint=hint, option=name)
-
-
-def _parser(chosen: Verb) -> argparse.ArgumentParser:
-    examples = "".join(f"\n  {PROGRAM} {example}" for example in chosen.examples)
-    parser = _Parser(
-        prog=f"{PROGRAM} {chosen.name}",
-        description=f"{chosen.line[0].upper()}{chosen.line[1:]}.\n\n{chosen.about}",
-        epilog=f"examples:{examples}" if examples else None,
-        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=30, width=WIDTH),
-        allow_abbrev=False,
-        add_help=False,
-    )
-    _add_all(parser, chosen.arguments)
-    shared = parser.add_argument_group("with every verb")
-    _add_all(shared, GLOBALS)
-    shared.add_argument("-h", "--help", action="store_true", default=argparse.SUPPRESS, help="this text")
-    return parser
-
-
-def _add_all(to: Any, arguments: Sequence[Argument]) -> None:
-    for argument in arguments:
-        _add(to, argument)
-
-
-def _add(to: Any, argument: Argument) -> None:
-    how: dict[str, Any] = {"help": argument.help.replace("%", "%%")}
-    if argument.kind == "flag":
-        to.add_argument(argument.option, action="store_true", dest=argument.name, **how)
-        return
-    how["metavar"] = argument.metavar or None
-    how["default"] = argument.default
-    if argument.choices:
-        how["choices"] = argument.choices
-        how["metavar"] = "{" + ",".join(argument.choices) + "}"
-    if argument.kind != "text":
-        how["type"] = _whole if argument.kind == "integer" else _number
-    if argument.positional:
-        nargs = "+" if argument.many else None if argument.required else "?"
-        to.add_argument(argument.name, nargs=nargs, **how)
-    else:
-        action = "append" if argument.many else "store"
-        to.add_argument(argument.option, dest=argument.name, action=action, required=argument.required, **how)
-
-
-def _whole(text: str) -> int:
-    if not text.removeprefix("-").isascii() or not text.removeprefix("-").isdigit() or len(text) > 40:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
-    return int(text)
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
-
-
-def help_of(chosen: Verb) -> str:
-    """Returns all there is to say about a verb."""
-    return _parser(chosen).format_help().rstrip()
-
-
-def overview() -> str:
-    """Returns the verbs by group, each in a line, and the global options."""
-    lines = [f"usage: {PROGRAM} [OPTIONS] VERB …", "", "Keeps goals, why they exist and what they wait for.", ""]
-    for title, names in GROUPS.values():
-        lines.append(f"{title}:")
-        lines.extend(f"  {name:<9} {verb(name).line}" for name in names)
-        lines.append("")
-    lines.append("With every verb, before or after it:")
-    lines.extend(f"  {argument.option + ' ' + argument.metavar:<14} {argument.help}" for argument in GLOBALS)
-    lines.append(f"  {'--version':<14} print the version")
-    return "\n".join([*lines, "", f"{PROGRAM} VERB --help tells all about a verb, with examples."])
