@@ -23,6 +23,7 @@ class Setting:
         self.folder, self.n, self.rounds = folder, n, rounds
         self.kept = ExitStack()
         self._urls: dict[tuple[Kind, int], str] = {}
+        self._floors: dict[int, Path] = {}
         self._fresh = 0
 
     @property
@@ -53,8 +54,10 @@ class Setting:
         return self._urls[kind, n]
 
     def floor_database(self, n: int) -> Path:
-        """Returns the path of an SQLite floor that holds the same ``n`` records."""
-        path = self.fresh(f"floor-{n}.db")
+        """Returns the path of an SQLite floor that holds the same ``n`` records (and what rows added since)."""
+        if n in self._floors:
+            return self._floors[n]
+        path = self._floors[n] = self.fresh(f"floor-{n}.db")
         connection = floors.open_database(path)
         floors.insert_all(connection, list(intents(n)))
         connection.close()

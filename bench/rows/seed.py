@@ -31,7 +31,7 @@ def _retrieve(setting: Setting, kind: Kind) -> Iterator[Pair]:
 
 @contextmanager
 def _persist(setting: Setting, kind: Kind) -> Iterator[Pair]:
-    given = list(intents(setting.rounds + 1, begin=_FURTHER))
+    given = [intent.replace(id="") for intent in intents(setting.rounds + 1, begin=_FURTHER)]
     mine, least = iter(given), iter([encode_intent(intent) + b"\n" for intent in given])
     fd = floors.open_append(setting.fresh("floor.jsonl"))
     try:

@@ -9,6 +9,7 @@ from functools import partial
 
 from intentstore import open_graph
 from intentstore.codec import encode_intent
+from intentstore.ground.identity import uuid7
 
 from .. import floors
 from ..measure import Pair, Row, Target, timed
@@ -43,7 +44,7 @@ def _file(setting: Setting, *, large: bool) -> Iterator[Pair]:
 def _sqlite(setting: Setting, *, large: bool) -> Iterator[Pair]:
     n = _size(setting, large=large)
     with closing(floors.open_database(setting.floor_database(n))) as connection:
-        rows = iter([floors.row(intent) for intent in _new(setting)])
+        rows = iter([floors.row(intent.replace(id=uuid7())) for intent in _new(setting)])
         ours = iter(_new(setting))
         with open_graph(setting.store("sqlite", n)) as graph:
             yield Pair(
@@ -53,8 +54,8 @@ def _sqlite(setting: Setting, *, large: bool) -> Iterator[Pair]:
 
 
 def _new(setting: Setting) -> list[floors.Sample]:
-    """Returns intents that no store holds yet, enough for every round."""
-    return list(intents(_CALLS * (setting.rounds + 1), begin=_FURTHER))
+    """Returns intents without ids, enough for every round."""
+    return [intent.replace(id="") for intent in intents(_CALLS * (setting.rounds + 1), begin=_FURTHER)]
 
 
 def _prepare(kind: str, *, large: bool) -> Callable[[Setting], AbstractContextManager[Pair]]:
