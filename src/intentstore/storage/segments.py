@@ -7,7 +7,7 @@ commits from revision N on; an end frame says that the next file goes on. Knows 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import msgspec
@@ -239,36 +239,38 @@ class Segments:
         start = bisect_right(firsts, since + 1) - 1
         if start < 0:
             raise Corrupt(str(self.path(1)), "the journal file is missing", hint="restore it, or a backup")
-        last = 0
+        last, prev = 0, None
         for first in firsts[start:]:
             if first > until:
                 break
-            for frame in self._frames_of(first, since, until):
-                yield frame
-                last = frame.revision
+            last, prev = yield from self._frames_of(first, since, until, prev)
         if last != until:
             raise Corrupt(str(self.path(firsts[-1])), f"revision {until} is missing")
 
-    def _frames_of(self, first: int, since: int, until: int) -> Iterator[Frame]:
+    def _frames_of(
+        self, first: int, since: int, until: int, prev: str | None
+    ) -> Generator[Frame, None, tuple[int, str | None]]:
+        """Yields the frames of one file; returns the revision and sum of the last read."""
         path = self.path(first)
-        prev: str | None = None
+        last = 0
         fd = self.disk.open_read(path)
         try:
             for offset, line in lines(self.disk, fd, self._find(fd, since)):
                 frame = read_frame(line)
                 if frame is None:
                     raise Corrupt(f"{path} at byte {offset}", "a record does not match its checksum")
-                if prev is not None and frame.prev != prev:
+                if prev not in (None, frame.prev) or (offset == 0) != frame.body.startswith(b'{"journal"'):
                     raise Corrupt(f"{path} at byte {offset}", f"revision {frame.revision} does not continue the log")
-                prev = frame.sum
                 if frame.revision > until:
-                    return
+                    break
+                last, prev = frame.revision, frame.sum
                 if frame.revision > since and frame.body.startswith(b'{"revision"'):
                     yield frame
                     if frame.revision == until:
-                        return
+                        break
         finally:
             self.disk.close(fd)
+        return last, prev
 
     def _find(self, fd: int, since: int) -> int:
         """Returns the offset of some line at or before the first revision beyond ``since``, by bisection."""
