@@ -78,16 +78,20 @@ def import_into(
     try:
         chosen = _told(opened) if format == "auto" else format
         arrivals = Arrivals(graph, if_exists)
-        read = FORMATS[chosen].read
-        assert read is not None
-        with graph.transaction(reason=f"import {chosen}") as tx:
-            read(_watched(opened, progress), arrivals)
-            imported = arrivals.record(tx)
+        imported = _carry(chosen, _watched(opened, progress), arrivals)
     finally:
         opened.close()
     if progress is not None:
         progress(opened.position, opened.size)
     return imported
+
+
+def _carry(format: str, lines: Iterator[Line], arrivals: Arrivals) -> Imported:
+    read = FORMATS[format].read
+    assert read is not None
+    with arrivals.graph.transaction(reason=f"import {format}") as tx:
+        read(lines, arrivals)
+        return arrivals.record(tx)
 
 
 def export_from(

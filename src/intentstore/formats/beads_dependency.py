@@ -11,7 +11,7 @@ from typing import Any
 from ..codec.wire import write_time
 from ..ground.errors import FieldInvalid
 from ..ground.types import UNSTORED, Edge, EdgeKey, EdgeType, Intent
-from ..ground.values import EMPTY, Map, freeze
+from ..ground.values import EMPTY, Map, freeze_map
 from .beads_record import KEPT, read_moment, thaw
 
 PLACE = "beads_place"
@@ -45,7 +45,7 @@ def edge_of(id: str, dependency: Any, place: int) -> Edge:
         type=_TYPES.get(name) or EdgeType(name.replace("-", "_")),
         target=dependency.get("depends_on_id"),  # type: ignore[arg-type]  # refused by Edge unless it is an id
         created_at=read_moment(dependency, "created_at") or UNSTORED,
-        metadata=Map({KEPT: freeze(dependency, "dependency"), PLACE: place}),
+        metadata=freeze_map({KEPT: dependency, PLACE: place}, "dependency"),
     )
 
 
@@ -120,7 +120,7 @@ def with_loose(intent: Intent, loose: Iterable[Loose]) -> Intent:
         rest[LOOSE] = tuple((each.place, each.why) for each in listed)
     if any(each.why == "absent" for each in listed):
         rest[WAITING] = True
-    return intent.replace(metadata=freeze({KEPT: kept, **rest}, "metadata"))
+    return intent.replace(metadata=freeze_map({KEPT: kept, **rest}, "metadata"))
 
 
 def dependencies_of(intent: Intent, edges: Iterable[Edge]) -> list[Any]:

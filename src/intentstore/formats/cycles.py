@@ -97,14 +97,14 @@ def _knot(arrows: Iterable[tuple[str, str]]) -> set[str]:
 
 
 def _way(start: str, end: str, leads: _Arrows, comes: _Arrows) -> tuple[str, ...] | None:
-    """Returns the ids along a way from start to end, or None; searches from both ends, the shorter front first."""
+    """Returns the ids along a way from start to end, or None; searches from both ends, each as far as the other."""
     if start == end:
         return (start,)
     ahead: dict[str, str] = {start: start}
     behind: dict[str, str] = {end: end}
     front, back = [start], [end]
     while front and back:
-        forward = len(front) <= len(back)
+        forward = len(ahead) <= len(behind)
         here, theirs, along = (ahead, behind, leads) if forward else (behind, ahead, comes)
         level: list[str] = []
         for id in front if forward else back:
