@@ -29,7 +29,6 @@ from intentstore.ground.errors import (
     TooNew,
     Unavailable,
 )
-from intentstore.storage import disk as disk_module
 from intentstore.storage import file as file_module
 from intentstore.storage.disk import Disk, network_kind, storage_error
 from intentstore.storage.file import FileStorage
@@ -245,7 +244,7 @@ def reopened(place: Path) -> FileStorage:
     log = list(storage.entries())
     assert list(storage.verify()) == []
     storage.close()
-    storage.entries = lambda since=0: iter(log)  # type: ignore[method-assign,misc]
+    storage.entries = lambda since=0: iter(log)  # type: ignore[method-assign]
     return storage
 
 
@@ -285,11 +284,13 @@ def test_a_call_that_fails_acknowledges_nothing_and_reopening_is_safe(
     for at in range(count_calls(tmp_path / "whole", call)):
         disk, done = Counting(call), list[str]()
         disk.at, disk.act = at, failing(number, once=once)
+        causes: list[BaseException | None] = []
         storage = FileStorage(tmp_path / f"{at}", disk=disk)
         try:
             session(storage, done)
         except StorageError as error:
-            assert isinstance(error.__cause__, OSError)
+            causes.append(error.__cause__)
+        assert all(isinstance(cause, OSError) for cause in causes)
         disk.at = None
         with contextlib.suppress(StorageError):
             storage.close()
@@ -371,7 +372,7 @@ def test_a_head_that_cannot_be_written_does_not_undo_the_commit(
 
 def test_short_writes_are_carried_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
-    monkeypatch.setattr(disk_module.os, "write", lambda fd, data: write(fd, bytes(data[:7])))
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, bytes(data[:7])))
     session(FileStorage(tmp_path / "store"), [])
     monkeypatch.undo()
     check_safe(tmp_path / "store", list(WHOLE))
@@ -429,9 +430,10 @@ def outcome(place: Path) -> str | list[str]:
             ]
             return log if not wrong else f"verify: {wrong[0].where}"
     except (Corrupt, TooNew) as error:
-        assert {path.name: path.read_bytes() for path in folder.iterdir()} == before, "refused, yet changed"
-        assert str(place) in str(error)
-        return type(error).__name__
+        refusal = error
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before, "refused, yet changed"
+    assert str(place) in str(refusal)
+    return type(refusal).__name__
 
 
 @pytest.mark.parametrize(("head", "compacted"), [(True, True), (False, False)], ids=["snapshot", "not closed"])
@@ -951,11 +953,14 @@ def test_who_may_not_read_the_directory_above_still_makes_a_store(tmp_path: Path
 
 
 def test_a_journal_file_in_the_way_of_a_new_one_is_never_overwritten(tmp_path: Path) -> None:
-    with opened(tmp_path / "store") as storage:
-        put(storage, "a")
-        folder = tmp_path / "store/graphs/default"
-        stranger = folder / "journal-0000000000000002.jsonl"
-        stranger.write_bytes((folder / "journal-0000000000000001.jsonl").read_bytes())
-        with pytest.raises(Corrupt):
-            storage.compact()
-        assert stranger.read_bytes()
+    storage = FileStorage(tmp_path / "store")
+    storage.open()
+    put(storage, "a")
+    folder = tmp_path / "store/graphs/default"
+    stranger = folder / "journal-0000000000000002.jsonl"
+    stranger.write_bytes((folder / "journal-0000000000000001.jsonl").read_bytes())
+    with pytest.raises(Corrupt, match="belongs to another log"):
+        storage.compact()
+    assert stranger.read_bytes() != b""
+    with pytest.raises(Corrupt):
+        storage.close()

@@ -655,6 +655,17 @@ def test_more_than_a_transaction_holds_is_refused_early(graph: IntentGraph, monk
         bring(graph, bead("a"), bead("b", dependencies=[needs("b", "a"), needs("b", "a", "related")]))
 
 
+def test_what_is_too_large_to_keep_is_refused_by_its_line(graph: IntentGraph) -> None:
+    large = "x" * (1024 * 1024 + 1)
+    with pytest.raises(FieldInvalid, match=r"line 2: intent is \d+ bytes encoded"):
+        bring(graph, bead("a"), bead("b", notes=large))
+    with pytest.raises(FieldInvalid, match=r"line 2: edge is \d+ bytes encoded"):
+        bring(graph, bead("a"), bead("b", dependencies=[needs("b", "a", metadata=large)]))
+    with pytest.raises(FieldInvalid, match=r"line 2: goal is longer"):
+        bring(graph, HEADER, {"intent": {"goal": large}})
+    assert graph.revision == 0
+
+
 # --- files ---
 
 

@@ -19,7 +19,6 @@ from ..measure import Pair, Row, Target, watching
 from ..samples import intents
 from ..setting import KINDS, Kind, Setting
 
-
 Work = Callable[[IntentGraph], object]
 
 

@@ -167,7 +167,7 @@ def _value(argument: Argument, text: str) -> Any:
 
 
 def whole(text: str) -> int:
-    """Returns the integer that plain digits write, or raises `ValueError`; ``int`` would take more: 1_0, other scripts."""
+    """Returns the integer that plain digits write, or raises `ValueError`; ``int`` takes 1_0 and other scripts too."""
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit()) or len(digits) > 40:
         raise ValueError(f"{text!r} is not a whole number")

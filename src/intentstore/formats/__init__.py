@@ -89,9 +89,12 @@ def import_into(
 def _carry(format: str, lines: Iterator[Line], arrivals: Arrivals) -> Imported:
     read = FORMATS[format].read
     assert read is not None
-    with arrivals.graph.transaction(reason=f"import {format}") as tx:
-        read(lines, arrivals)
-        return arrivals.record(tx)
+    read(lines, arrivals)
+    try:
+        with arrivals.graph.transaction(reason=f"import {format}") as tx:
+            return arrivals.record(tx)
+    except FieldInvalid as error:
+        raise arrivals.blame(error) from error.__cause__
 
 
 def export_from(

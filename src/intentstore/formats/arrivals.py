@@ -10,15 +10,17 @@ from typing import Literal
 
 import msgspec
 
+from ..codec import encode_edge, encode_intent
 from ..graph import IntentGraph, Transaction
 from ..ground.change import MAX_CHANGES, Link, Put, Unlink
-from ..ground.errors import AlreadyThere, FieldInvalid
-from ..ground.types import UNSTORED, Edge, EdgeKey, Intent
+from ..ground.errors import AlreadyThere, FieldInvalid, IntentStoreError
+from ..ground.types import MAX_INTENT_BYTES, UNSTORED, Edge, EdgeKey, Intent
 from .source import at_line
 
 IfExists = Literal["refuse", "replace", "keep"]
 CHOICES: tuple[IfExists, ...] = ("refuse", "replace", "keep")
 _TOGETHER = 1_000
+_ROOM = 1_000  # what a storage writes around an intent
 
 
 class Skipped(msgspec.Struct, frozen=True):
@@ -50,7 +52,7 @@ class Arrivals:
         self._intents: dict[str, Intent] = {}
         self._nameless: list[Intent] = []
         self._there: dict[str, Intent | None] = {}
-        self._links: dict[EdgeKey, tuple[Edge, int | None]] = {}
+        self._links: dict[EdgeKey, tuple[Edge, int | None, int]] = {}
         self._unlinks: list[EdgeKey] = []
 
     def __len__(self) -> int:
@@ -121,7 +123,7 @@ class Arrivals:
     def link(self, edge: Edge, line: int, *, expected: int | None = 0) -> None:
         """Takes an edge; ``expected`` as in `Link`."""
         self._refuse_many(line)
-        self._links[edge.key] = (edge, expected)
+        self._links[edge.key] = (edge, expected, line)
 
     def unlink(self, key: EdgeKey) -> None:
         """Takes a stored edge away."""
@@ -145,12 +147,21 @@ class Arrivals:
         intents = len(self._nameless) + sum(1 for id in self._intents if id in self.lines and id not in self.kept)
         for source, type, target in self._unlinks:
             tx.apply(Unlink(source=source, type=type, target=target))
-        for edge, expected in self._links.values():
+        for edge, expected, _ in self._links.values():
             if edge.created_at is UNSTORED and expected == 0:
                 tx.link(edge.source, edge.type, edge.target, weight=edge.weight, metadata=edge.metadata)
             else:
                 tx.apply(Link(edge=edge, expected=expected))
         return Imported(intents, len(self._links), tuple(self.skipped))
+
+    def blame(self, error: FieldInvalid) -> IntentStoreError:
+        """Returns the storage's refusal with the line of what is too large, if that is why."""
+        sizes = ((self.lines.get(intent.id, 0), encode_intent(intent)) for intent in self._intents.values())
+        edges = ((line, encode_edge(edge)) for edge, _, line in self._links.values())
+        for line, body in (*sizes, *edges) if error.field in ("intent", "edge") else ():
+            if len(body) > MAX_INTENT_BYTES - _ROOM:
+                return at_line(error, line)
+        return error
 
     def _put(self, tx: Transaction, intent: Intent) -> None:
         old = self.there(intent.id) if intent.id else None

@@ -126,7 +126,7 @@ class EdgeMissing(Missing):
             f"no edge {source!r} {type} {target!r} in this graph",
             hint="list the edges of either intent to see what links them",
             source=source,
-            type=type,
+            type=str(type),
             target=target,
         )
 

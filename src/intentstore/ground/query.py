@@ -40,6 +40,8 @@ class HasEdge(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
 
     def __post_init__(self) -> None:
         force_setattr(self, "types", _edge_types(self.types))
+        if type(self.direction) is not Direction:
+            force_setattr(self, "direction", _direction(self.direction))
 
 
 class ConnectedTo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -214,6 +216,8 @@ class Walk(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         force_setattr(self, "types", _edge_types(self.types))
+        if type(self.direction) is not Direction:
+            force_setattr(self, "direction", _direction(self.direction))
 
 
 class Hit(msgspec.Struct, frozen=True, kw_only=True):
@@ -303,6 +307,13 @@ def _edge_types(given: Iterable[str]) -> frozenset[str]:
         return frozenset(EdgeType(name) for name in names)
     except Invalid as error:
         raise QueryInvalid(str(error), hint=error.hint) from None
+
+
+def _direction(given: str) -> Direction:
+    try:
+        return Direction(given)
+    except ValueError:
+        raise QueryInvalid(f"{given!r} is not a direction", hint=f"use one of: {', '.join(Direction)}") from None
 
 
 def _statuses(given: Any) -> frozenset[IntentStatus]:

@@ -63,7 +63,9 @@ def document(error: BaseException) -> dict[str, Any]:
 
 
 def _plain(fact: Any) -> Any:
-    if fact is None or isinstance(fact, bool | int | float | str):
+    if isinstance(fact, str):
+        return str.__str__(fact)  # an EdgeType or a status is written as the plain text it is
+    if fact is None or isinstance(fact, bool | int | float):
         return fact
     if isinstance(fact, list | tuple):
         return [_plain(item) for item in fact]
