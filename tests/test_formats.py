@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -28,6 +29,7 @@ from intentstore import (
     open_graph,
 )
 from intentstore.formats import FORMATS, Imported, Skipped, export_from, import_into
+from intentstore.formats.cycles import closing
 from intentstore.formats.source import MAX_LINE
 from intentstore.ground.errors import (
     AlreadyThere,
@@ -346,6 +348,34 @@ def test_a_long_chain_and_a_long_ring_import_without_recursion(graph: IntentGrap
     found = bring(graph, *reversed(ring))
     assert (found.intents, found.edges, len(found.skipped)) == (many, many - 1, 1)
     assert "… 4981 more …" in found.skipped[0].why
+
+
+ARROWS = st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("abcdef"), st.booleans()), max_size=14)
+
+
+@given(arrows=ARROWS)
+def test_exactly_the_edges_that_close_a_cycle_are_found(arrows: list[tuple[str, str, bool]]) -> None:
+    edges = {}
+    for tail, tip, turned in arrows:
+        if tail != tip:
+            type, source, target = ("blocks", tip, tail) if turned else ("depends_on", tail, tip)
+            edge = Edge(source=source, type=EdgeType(type), target=target)
+            edges[edge.key] = (edge, tail, tip)
+    leads: set[tuple[str, str]] = set()
+    with open_graph("memory:") as graph:
+        found = closing([edge for edge, _, _ in edges.values()], graph)
+    for key, (_, tail, tip) in edges.items():
+        reached, before = {tip}, set[str]()
+        while reached != before:
+            before = reached
+            reached = reached | {end for start, end in leads if start in reached}
+        assert (tail in reached) == (key in found)
+        if key in found:
+            assert found[key][:2] == (tail, tip)
+            assert found[key][-1] == tail
+            assert set(pairwise(found[key][1:])) <= leads
+        else:
+            leads.add((tail, tip))
 
 
 def test_a_second_dependency_of_a_kind_is_kept_and_goes_with_its_edge(graph: IntentGraph) -> None:
