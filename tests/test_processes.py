@@ -23,7 +23,7 @@ from intentstore.graph.graph import IntentGraph
 from intentstore.ground.errors import Busy, Closed
 from tests.process_writer import names
 
-SECONDS = float(os.environ.get("INTENTSTORE_KILL_SECONDS", "6"))
+SECONDS = float(os.environ.get("INTENTSTORE_KILL_SECONDS", "5"))
 URLS = {"file": "file:{}/store", "sqlite": "sqlite:{}/goals.db"}
 KINDS = ["file", *(["sqlite"] if find_spec("intentstore.storage.sqlite") else [])]
 WRITER = Path(__file__).with_name("process_writer.py")
