@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 
 from intentstore import (
     Code,
+    Edge,
+    EdgeType,
     ErrorValue,
     Intent,
     IntentGraph,
