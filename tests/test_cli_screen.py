@@ -21,7 +21,8 @@ from intentstore.cli import main
 from intentstore.cli.colour import ago, draw
 from intentstore.cli.manual import help_of, overview, parser_of
 from intentstore.cli.names import Names
-from intentstore.cli.parse import GLOBALS, _assigned, _sorted, parse
+from intentstore.cli.options import GLOBALS
+from intentstore.cli.parse import _assigned, _sorted, parse
 from intentstore.cli.plain import clean, text_of, width
 from intentstore.cli.view import _SHAPES
 from intentstore.formats import FORMATS

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from ..verbs import GROUPS, Argument, Usage, Verb, verb
-from .parse import GLOBALS, PROGRAM, whole
+from .options import GLOBALS, PROGRAM, whole
 
 WIDTH = 100
 

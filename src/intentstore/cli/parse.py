@@ -7,34 +7,10 @@ wrong with a command line, and all help, is left to argparse in `manual`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from ..verbs import Argument, Usage, Verb, verb
-
-PROGRAM = "intent"
-
-GLOBALS = (
-    Argument(
-        "store", "the store: memory:, file:DIR, sqlite:PATH (else $INTENTSTORE_URL, else .intents/)", metavar="URL"
-    ),
-    Argument("graph", "the graph in it (else $INTENTSTORE_GRAPH, else the store's own)", metavar="NAME"),
-    Argument("actor", "who does it; kept in the history (else $INTENTSTORE_ACTOR)", metavar="NAME"),
-    Argument("json", "print the result as one JSON document", kind="flag", default=False),
-    Argument("quiet", "print nothing but errors, and the id of what was added", kind="flag", default=False),
-)
-
-
-class Asked(NamedTuple):
-    """What a command line says. ``verb`` is None when help or the version was asked for, which is in ``text``."""
-
-    verb: Verb | None
-    given: dict[str, Any]
-    store: str | None = None
-    graph: str | None = None
-    actor: str | None = None
-    json: bool = False
-    quiet: bool = False
-    text: str = ""
+from .options import GLOBALS, PROGRAM, Asked, whole
 
 
 def parse(words: Sequence[str]) -> Asked:
@@ -164,23 +140,3 @@ def _value(argument: Argument, text: str) -> Any:
     except ValueError:
         return None
     return text if not argument.choices or text in argument.choices else None
-
-
-def whole(text: str) -> int:
-    """Returns the integer that plain digits write, or raises `ValueError`; ``int`` takes 1_0 and other scripts too."""
-    digits = text.removeprefix("-")
-    if not (digits.isascii() and digits.isdigit()) or len(digits) > 40:
-        raise ValueError(f"{text!r} is not a whole number")
-    return int(text)
-
-
-def _is_number(word: str) -> bool:
-    return word[1:2].isdigit()
-
-
-def _unknown(name: str, chosen: Verb, known: dict[str, Argument]) -> NoReturn:
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, known, n=2)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"{PROGRAM} {chosen.name} --help"
-    raise Usage(f"{chosen.name} has no option {name}", hint=hint, option=name)

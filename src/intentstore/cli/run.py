@@ -12,7 +12,8 @@ import msgspec
 
 from ..ground.errors import Full, IntentStoreError, Unavailable
 from ..verbs import Verb, document, outcome
-from .parse import Asked, parse
+from .options import Asked
+from .parse import parse
 from .session import CommandSession
 
 NOT_OK = 9

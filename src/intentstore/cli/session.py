@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from ..verbs import Progress
-from .parse import Asked
+from .options import Asked
 
 if TYPE_CHECKING:
     from ..graph.graph import IntentGraph
