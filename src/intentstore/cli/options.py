@@ -43,6 +43,14 @@ def whole(text: str) -> int:
     return int(text)
 
 
+def whole(text: str) -> int:
+    """Returns the integer that plain digits write, or raises `ValueError`; ``int`` takes 1_0 and other scripts too."""
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > 40:
+        raise ValueError(f"{text!r} is not a whole number")
+    return int(text)
+
+
 def _is_number(word: str) -> bool:
     return word[1:2].isdigit()
 
