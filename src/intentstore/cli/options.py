@@ -41,23 +41,3 @@ def whole(text: str) -> int:
     if not (digits.isascii() and digits.isdigit()) or len(digits) > 40:
         raise ValueError(f"{text!r} is not a whole number")
     return int(text)
-
-
-def whole(text: str) -> int:
-    """Returns the integer that plain digits write, or raises `ValueError`; ``int`` takes 1_0 and other scripts too."""
-    digits = text.removeprefix("-")
-    if not (digits.isascii() and digits.isdigit()) or len(digits) > 40:
-        raise ValueError(f"{text!r} is not a whole number")
-    return int(text)
-
-
-def _is_number(word: str) -> bool:
-    return word[1:2].isdigit()
-
-
-def _unknown(name: str, chosen: Verb, known: dict[str, Argument]) -> NoReturn:
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, known, n=2)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"{PROGRAM} {chosen.name} --help"
-    raise Usage(f"{chosen.name} has no option {name}", hint=hint, option=name)

@@ -140,3 +140,15 @@ def _value(argument: Argument, text: str) -> Any:
     except ValueError:
         return None
     return text if not argument.choices or text in argument.choices else None
+
+
+def _is_number(word: str) -> bool:
+    return word[1:2].isdigit()
+
+
+def _unknown(name: str, chosen: Verb, known: dict[str, Argument]) -> NoReturn:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, known, n=2)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"{PROGRAM} {chosen.name} --help"
+    raise Usage(f"{chosen.name} has no option {name}", hint=hint, option=name)
