@@ -127,9 +127,6 @@ def test_list_pages_filters_and_sorts(intent: Command) -> None:
         assert {each["id"] for each in intent.json("list", *words)["intents"]} == ids, words
 
 
-@pytest.mark.xfail(
-    reason="HasEdge keeps a direction given as text, unchecked; SQLite then reads it as 'in'", strict=False
-)
 def test_where_takes_a_whole_filter_as_json(intent: Command) -> None:
     for where, ids in (
         ('{"has_edge":{"types":["depends_on"],"direction":"out"}}', ["test"]),
