@@ -316,6 +316,9 @@ def test_verify_compact_and_stats(intent: Command) -> None:
     ("words", "status", "kind"),
     [
         (["frobnicate"], 2, "Usage"),
+        (["list", "--store", ""], 2, "Usage"),
+        (["list", "--graph", ""], 5, "FieldInvalid"),
+        (["add", "G", "--actor", ""], 5, "FieldInvalid"),
         (["list", "--frobnicate"], 2, "Usage"),
         (["list", "--limit"], 2, "Usage"),
         (["list", "--limit", "ten"], 2, "Usage"),
@@ -510,6 +513,14 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
     for words in ("list --limit 500", "list --limit 500 --json", "export -"):
         done = bash(f"intent {words} | head -c 9 >/dev/null; echo ${{PIPESTATUS[0]}}", cwd=tmp_path)
         assert (done.stdout, done.stderr) == ("0\n", ""), words
+
+
+def test_closed_streams_are_no_defect(tmp_path: Path) -> None:
+    assert bash("intent add G >&-", cwd=tmp_path).returncode == 0
+    assert bash("intent list --json >&-", cwd=tmp_path).stderr == ""
+    assert bash("intent export - >&-", cwd=tmp_path).returncode == 2
+    assert bash("intent apply - <&-", cwd=tmp_path).returncode == 2
+    assert bash("intent show nope 2>&-", cwd=tmp_path).returncode == 3
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

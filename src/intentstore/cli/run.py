@@ -61,7 +61,7 @@ def _show(asked: Asked, verb: Verb, result: dict[str, Any], session: CommandSess
     elif asked.quiet:
         if verb.shape == "added":
             _print(result["intent"]["id"])
-    elif sys.stdout.isatty():
+    elif sys.stdout is not None and sys.stdout.isatty():
         from .colour import draw
 
         draw(verb.shape, result, session.opened)
@@ -76,7 +76,9 @@ def _document(result: Any) -> str:
 
 
 def _print(text: str) -> None:
-    """Prints text, whatever the terminal's encoding; nothing at all when there is none."""
+    """Prints text, whatever the terminal's encoding; nothing when standard output is closed."""
+    if sys.stdout is None:
+        return
     try:
         if text:
             encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
@@ -109,6 +111,8 @@ def _report(error: BaseException, *, as_json: bool) -> int:
         text = "\n".join(
             [f"intent: {_one_line(body['message'])}"] + ([f"hint: {body['hint']}"] if body["hint"] else [])
         )
+    if sys.stderr is None:
+        return outcome(error).exit
     try:
         sys.stderr.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
         sys.stderr.flush()

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self
 
-from ..verbs import Progress
+from ..verbs import Progress, Usage
 from .options import Asked
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class CommandSession:
 
     @property
     def graph_name(self) -> str | None:
-        return self._asked.graph or os.environ.get("INTENTSTORE_GRAPH") or None
+        return os.environ.get("INTENTSTORE_GRAPH") or None if self._asked.graph is None else self._asked.graph
 
     @property
     def graph(self) -> IntentGraph:
@@ -53,28 +53,36 @@ class CommandSession:
         from ..locate import located
         from ..opening import open_graph
 
+        if where == "":
+            raise Usage("the store's URL is empty", hint="use sqlite:PATH or file:DIR")
         found = located(where)
         opened = open_graph(
             found.store,
-            graph=self._asked.graph or found.graph,
-            actor=self._asked.actor or os.environ.get("INTENTSTORE_ACTOR") or None,
+            graph=found.graph if self._asked.graph is None else self._asked.graph,
+            actor=os.environ.get("INTENTSTORE_ACTOR") or None if self._asked.actor is None else self._asked.actor,
             create=create,
             read_only=not create,
         )
         return self._stack.enter_context(opened)
 
     def source(self, name: str) -> str | BinaryIO:
-        return sys.stdin.buffer if name == "-" else name
+        if name != "-":
+            return name
+        if sys.stdin is None:
+            raise Usage("standard input is closed", hint="name a file")
+        return sys.stdin.buffer
 
     def target(self, name: str) -> str | BinaryIO:
         if name != "-":
             return name
+        if sys.stdout is None:
+            raise Usage("standard output is closed", hint="name a file")
         self.stdout_taken = True
         return sys.stdout.buffer
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Progress | None]:
-        if self._asked.json or self._asked.quiet or not sys.stderr.isatty():
+        if self._asked.json or self._asked.quiet or sys.stderr is None or not sys.stderr.isatty():
             yield None
             return
         from .progress import bar
