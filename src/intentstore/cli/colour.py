@@ -12,7 +12,7 @@ from rich.text import Text
 from rich.tree import Tree as RichTree
 
 from .names import Names
-from .plain import clean
+from .plain import clean, width
 from .view import Card, Line, Table, Tree, blocks
 
 if TYPE_CHECKING:
@@ -28,6 +28,10 @@ STATUS = {
 }
 _NUMBERS = frozenset({"PRIORITY", "REVISION", "SCORE", "WEIGHT", "INTENTS", "LINE"})
 _IDS = frozenset({"ID", "SOURCE", "TARGET"})
+_FOLDING = frozenset({"BECAUSE", "REASON"})
+GAP = 2
+LEAST = 12
+"""What a column that gives way keeps at least."""
 
 
 def draw(shape: str, result: Mapping[str, Any], graph: IntentGraph | None, console: Console | None = None) -> None:
@@ -78,21 +82,33 @@ def _table(table: Table, console: Console) -> None:
     if not table.rows:
         console.print(Text(table.nothing, style="dim"))
         return
-    drawn = RichTable(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for heading in table.headings:
-        wide = heading == table.wide or heading in ("BECAUSE", "REASON")
-        justify = "right" if heading in _NUMBERS else "left"
+    drawn = RichTable(box=None, pad_edge=False, header_style="dim", padding=(0, GAP, 0, 0))
+    for heading, room in zip(table.headings, _widths(table, console.width), strict=True):
+        folds = heading in _FOLDING
         drawn.add_column(
             heading,
-            justify=justify,  # type: ignore[arg-type]  # rich names these words in a Literal
-            no_wrap=heading != "BECAUSE",
-            overflow="ellipsis" if wide else "fold",
-            ratio=1 if heading == table.wide and console.width > 60 else None,
-            min_width=None if wide else min(max(len(row[table.headings.index(heading)]) for row in table.rows), 36),
+            justify="right" if heading in _NUMBERS else "left",
+            no_wrap=not folds,
+            overflow="fold" if folds else "ellipsis",
+            width=room,
         )
     for row in table.rows:
         drawn.add_row(*(_cell(heading, text) for heading, text in zip(table.headings, row, strict=True)))
     console.print(drawn)
+
+
+def _widths(table: Table, columns: int) -> list[int]:
+    """Returns the width of each column: what it needs, and for those that may give way what is left."""
+    rows = [table.headings, *(tuple(map(clean, row)) for row in table.rows)]
+    needed = [max(map(width, column)) for column in zip(*rows, strict=True)]
+    yielding = [at for at, heading in enumerate(table.headings) if heading == table.wide or heading in _FOLDING]
+    fixed = sum(room for at, room in enumerate(needed) if at not in yielding)
+    left = max(LEAST * len(yielding), columns - GAP * (len(needed) - 1) - fixed)
+    # The narrowest first: what it does not need of its share goes to the others.
+    for others, at in enumerate(sorted(yielding, key=needed.__getitem__)):
+        needed[at] = min(needed[at], left // (len(yielding) - others))
+        left -= needed[at]
+    return needed
 
 
 def _card(card: Card, console: Console) -> None:
