@@ -311,10 +311,9 @@ def test_the_overview_and_help_need_no_store(capsys: pytest.CaptureFixture[str])
     assert main(["--quiet"]) == main(["help", "frobnicate"]) == 2
 
 
-@pytest.mark.parametrize("columns", [40, 60, 100])
+@pytest.mark.parametrize("columns", [60, 100])
 def test_a_table_keeps_to_the_screen_and_cuts_goals_only(columns: int) -> None:
     intent = {"id": "a-b", "goal": "word " * 60, "status": "completed", "priority": 5, "updated_at": ""}
     lines = drawn("intents", {"intents": [intent]}, columns=columns).replace("\x1b[0m", "").splitlines()
     assert "PRIORITY" in lines[0]
-    if columns >= 60:
-        assert all(whole in lines[1] for whole in ("a-b", "completed", "…"))
+    assert all(whole in lines[1] for whole in ("a-b", "completed", "…"))
