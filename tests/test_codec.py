@@ -166,6 +166,16 @@ def test_what_is_not_exactly_json_is_refused(text: str | bytes, says: str) -> No
         strict_loads(text)
 
 
+def test_a_map_with_other_keys_nests_as_deep_as_any() -> None:
+    deep: object = 1
+    for _ in range(64):
+        deep = {"$map": [[1, deep]]}
+    assert value_from_json(strict_loads(json.dumps(deep)), "v")
+    for bad in ({"$map": [[1, deep]]}, {"$map": 1}, {"$map": [1]}):
+        with pytest.raises(FieldInvalid):
+            value_from_json(strict_loads(json.dumps(bad)), "v")
+
+
 def test_text_that_looks_like_a_repeated_key_is_text() -> None:
     assert strict_loads('{"a":"x\\":","b":1}') == {"a": 'x":', "b": 1}
 

@@ -9,7 +9,7 @@ import pytest
 
 from intentstore import Batch, Commit, Edge, EdgeType, Intent, Link, Note, Put, Unlink
 from intentstore.ground.change import Head
-from intentstore.ground.errors import Conflict, ReadOnly
+from intentstore.ground.errors import Conflict, ReadOnly, Unavailable
 from intentstore.storage.group import Lane, Ticket
 from intentstore.storage.index import Index
 from intentstore.storage.journal import ZERO, is_damage, read_frame, write_frame
@@ -93,12 +93,19 @@ def test_what_breaks_a_group_breaks_each_ticket_that_has_no_result() -> None:
         raise KeyboardInterrupt
 
     lane: Lane[None] = Lane(run)
-    assert lane.submit(Ticket(batch(), None)) is done
+    led, followed, another = (Ticket(batch(), None) for _ in range(3))
+    lane._waiting += [another, followed]
+    with pytest.raises(KeyboardInterrupt):  # goes on to the leader
+        lane.submit(led)
+    assert another.result() is done  # what happened, happened
+    with pytest.raises(Unavailable) as caught:
+        followed.result()
+    assert caught.value.outcome == "unknown"
 
     def fail(group: list[Ticket]) -> None:
-        raise KeyboardInterrupt
+        raise ZeroDivisionError
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(ZeroDivisionError):
         Lane[None](fail).submit(Ticket(batch(), None))
 
 

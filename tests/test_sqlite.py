@@ -1,4 +1,4 @@
-"""SQLite against the public suite, and what is SQLite's alone: its file, its refusals, its faults."""
+"""What is SQLite's alone: its file, its refusals, its faults."""
 
 from __future__ import annotations
 
@@ -28,14 +28,8 @@ from intentstore.ground.query import EVERYTHING, HasEdge, IntentFilter, Page, So
 from intentstore.ground.types import Edge, EdgeType
 from intentstore.storage.sqlite import APPLICATION_ID, PAGE_BYTES, SqliteStorage, _rows, _Statements
 from intentstore.storage.sqlite_query import Asked, selecting
-from intentstore.testing import StorageSuite
 from intentstore.testing.driver import break_driver
 from intentstore.testing.samples import a_batch, an_intent, ids, link, one, put, state
-
-
-class TestSqlite(StorageSuite):
-    def make(self, tmp_path: Path, graph: str = "default") -> SqliteStorage:
-        return SqliteStorage(tmp_path / "goals.db", graph, timeout_s=10)
 
 
 @pytest.fixture

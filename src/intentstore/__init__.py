@@ -1,54 +1,147 @@
 """A persistent graph of intents: goals that survive the process that set them.
 
-``from intentstore import open_graph, Intent`` is where to begin; ARCHITECTURE.md draws the house.
+``from intentstore import open_graph, Intent`` is where to begin; ARCHITECTURE.md draws the house. A name is imported
+when it is first asked for, so that ``intent --version`` does not wait for a graph.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from ._version import __version__
-from .graph import Branch, IntentGraph, Receipt, Report, Transaction
-from .ground.change import Batch, Change, Commit, Drop, Entry, Link, Note, Put, Unlink
-from .ground.query import ConnectedTo, Found, HasEdge, Hit, IntentFilter, Page, Sort
-from .ground.types import Edge, EdgeType, Intent, IntentStatus
-from .ground.values import Code, ErrorValue, Keyword, Map, Resource, Symbol, Value
-from .opening import open_graph
-from .storage.choose import File, InMemory, Postgres, Sqlite, StorageConfig
+
+if TYPE_CHECKING:
+    from .graph.graph import Branch, IntentGraph, Report
+    from .graph.transaction import Transaction
+    from .graph.transfer import Receipt
+    from .ground.change import Batch, Change, Commit, Drop, Entry, Link, Note, Put, Unlink
+    from .ground.errors import (
+        AlreadyThere,
+        Busy,
+        Closed,
+        Conflict,
+        Corrupt,
+        CycleRefused,
+        EdgeMissing,
+        FieldInvalid,
+        Full,
+        IntentMissing,
+        IntentStoreError,
+        Invalid,
+        LeaseHeld,
+        Locked,
+        Missing,
+        PolicyRefused,
+        QueryInvalid,
+        ReadOnly,
+        RtfsSyntaxError,
+        StaleRevision,
+        StorageError,
+        TooNew,
+        TransitionRefused,
+        Unavailable,
+        Unsupported,
+    )
+    from .ground.query import ConnectedTo, Found, HasEdge, Hit, IntentFilter, Page, Sort
+    from .ground.types import Edge, EdgeType, Intent, IntentStatus
+    from .ground.values import Code, ErrorValue, Keyword, Map, Resource, Symbol, Value
+    from .opening import open_graph
+    from .storage.choose import File, InMemory, Postgres, Sqlite, StorageConfig
+
+_HOMES = {
+    "graph.graph": "Branch IntentGraph Report",
+    "graph.transaction": "Transaction",
+    "graph.transfer": "Receipt",
+    "ground.change": "Batch Change Commit Drop Entry Link Note Put Unlink",
+    "ground.errors": (
+        "AlreadyThere Busy Closed Conflict Corrupt CycleRefused EdgeMissing FieldInvalid Full IntentMissing"
+        " IntentStoreError Invalid LeaseHeld Locked Missing PolicyRefused QueryInvalid ReadOnly RtfsSyntaxError"
+        " StaleRevision StorageError TooNew TransitionRefused Unavailable Unsupported"
+    ),
+    "ground.query": "ConnectedTo Found HasEdge Hit IntentFilter Page Sort",
+    "ground.types": "Edge EdgeType Intent IntentStatus",
+    "ground.values": "Code ErrorValue Keyword Map Resource Symbol Value",
+    "opening": "open_graph",
+    "storage.choose": "File InMemory Postgres Sqlite StorageConfig",
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'intentstore' has no attribute {name!r}")
+    found = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})
+
 
 __all__ = [
+    "AlreadyThere",
     "Batch",
     "Branch",
+    "Busy",
     "Change",
+    "Closed",
     "Code",
     "Commit",
+    "Conflict",
     "ConnectedTo",
+    "Corrupt",
+    "CycleRefused",
     "Drop",
     "Edge",
+    "EdgeMissing",
     "EdgeType",
     "Entry",
     "ErrorValue",
+    "FieldInvalid",
     "File",
     "Found",
+    "Full",
     "HasEdge",
     "Hit",
     "InMemory",
     "Intent",
     "IntentFilter",
     "IntentGraph",
+    "IntentMissing",
     "IntentStatus",
+    "IntentStoreError",
+    "Invalid",
     "Keyword",
+    "LeaseHeld",
     "Link",
+    "Locked",
     "Map",
+    "Missing",
     "Note",
     "Page",
+    "PolicyRefused",
     "Postgres",
     "Put",
+    "QueryInvalid",
+    "ReadOnly",
     "Receipt",
     "Report",
     "Resource",
+    "RtfsSyntaxError",
     "Sort",
     "Sqlite",
+    "StaleRevision",
     "StorageConfig",
+    "StorageError",
     "Symbol",
+    "TooNew",
     "Transaction",
+    "TransitionRefused",
+    "Unavailable",
     "Unlink",
+    "Unsupported",
     "Value",
     "__version__",
     "open_graph",

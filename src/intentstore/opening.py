@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import datetime
 
@@ -27,7 +28,8 @@ def open_graph(
     """Opens a graph and returns it; use it as a context manager, or close it.
 
     ``where`` is a URL (``memory:``, ``file:DIR``, ``sqlite:PATH``) or a `StorageConfig`; None asks
-    ``$INTENTSTORE_URL``, then the nearest ``.intents/``. ``durability="relaxed"`` gives up the promise that an
+    ``$INTENTSTORE_URL``, then the nearest ``.intents/``, and lets ``$INTENTSTORE_GRAPH`` and ``$INTENTSTORE_ACTOR`` (or
+    that ``.intents/``) name what is left at its default. ``durability="relaxed"`` gives up the promise that an
     acknowledged write survives a power cut. Raises `StorageError` if the store cannot be opened, `Invalid` if
     what was asked makes no sense.
 
@@ -39,11 +41,13 @@ def open_graph(
         raise FieldInvalid("durability", f"is {durability!r}", hint='use "full" or "relaxed"')
     if fallback is not None:
         raise Unsupported("this intentstore has no fallback yet", hint="open without fallback")
-    check_name(graph, "graph")
     if where is None or where == "":
-        from .locate import locate
+        from .locate import DEFAULT_GRAPH, located
 
-        where = locate(None, None)
+        where, named = located()
+        graph = named if graph == DEFAULT_GRAPH else graph
+        actor = actor or os.environ.get("INTENTSTORE_ACTOR")
+    check_name(graph, "graph")
     storage = choose(where, graph=graph, read_only=read_only, create=create, durability=durability)
     opened = IntentGraph(storage, graph=graph, actor=actor, clock=clock, new_id=new_id)
     storage.open()

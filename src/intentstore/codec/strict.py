@@ -70,7 +70,8 @@ def _check(found: Any, where: str) -> int:
             keys += len(thing)
             for key, item in thing.items():
                 check_text(key, where)
-                todo.append((item, depth + 1))
+                # `{"$map": [[key, value]]}` is one level of a value, though three of JSON.
+                todo += [(each, depth + 1) for each in _pairs(item)] if key == "$map" else [(item, depth + 1)]
         elif kind is list:
             if depth > _DEEPEST:
                 raise _deep(where)
@@ -80,6 +81,13 @@ def _check(found: Any, where: str) -> int:
         elif kind is float and not math.isfinite(thing):
             raise FieldInvalid(where, "holds a number out of range", hint="use null, or a finite number")
     return keys
+
+
+def _pairs(thing: Any) -> list[Any]:
+    """Returns the keys and values of a ``$map``, or what stands in its place, to be refused by who reads tags."""
+    if type(thing) is not list:
+        return [thing]
+    return [each for pair in thing for each in (pair if type(pair) is list else [pair])]
 
 
 def _deep(where: str) -> FieldInvalid:

@@ -14,6 +14,7 @@ from ..ground.errors import FieldInvalid
 from ..ground.types import AnyValue, EdgeType
 from ..ground.values import (
     EMPTY,
+    MAX_DEPTH,
     Code,
     ErrorValue,
     Keyword,
@@ -65,11 +66,11 @@ def from_wire(thing: Any, where: str, depth: int = 0) -> Any:
             (key,) = thing
             if type(key) is str and key.startswith("$"):
                 return _untag(key, thing[key], where, depth)
-        if depth >= 64:
+        if depth >= MAX_DEPTH:
             return freeze({"": thing}, where, depth)  # refuses, in freeze's words
         return _map(thing.items(), where, depth)
     if kind is list:
-        if depth >= 64:
+        if depth >= MAX_DEPTH:
             return freeze([], where, depth)
         return tuple([from_wire(item, f"{where}[{at}]", depth + 1) for at, item in enumerate(thing)])
     return freeze(thing, where, depth)
@@ -100,6 +101,8 @@ def _untag(tag: str, inner: Any, where: str, depth: int) -> Any:
     try:
         match tag:
             case "$map":
+                if depth >= MAX_DEPTH:
+                    return freeze({"": inner}, where, depth)  # refuses, in freeze's words
                 return _map([(from_wire(key, where, depth + 1), item) for key, item in inner], where, depth)
             case "$keyword":
                 return freeze(Keyword(_text(inner)), where)

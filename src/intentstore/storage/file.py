@@ -30,8 +30,9 @@ from .disk import Disk, check_directory, network_kind, storage_error
 from .group import Lane, Ticket
 from .home import Home
 from .index import Index
-from .ledger import ChainCheck, Draft, Settled, entries_of, replayed, settle
+from .ledger import ChainCheck, entries_of, replayed
 from .segments import Place, Segments
+from .settling import Group, settle_group
 from .snapshot import drop_older, read_snapshot, snapshots, write_snapshot
 
 HEAD_EVERY = 1000
@@ -228,41 +229,27 @@ class FileStorage:
         self._check_open()
         self._check_alive()
         with self._translated("writing"), self._locked():
-            settled = self._settle(group, stop=stop)
-            if settled:
-                bodies = [(each.commit.revision, encode_commit(each.commit, each.bodies)) for _, each in settled]
+            settled = settle_group(
+                group,
+                self._index,
+                last=self._index.revision,
+                known=self.commit,
+                new_id=self._new_id,
+                stop=stop,
+                fatal=OSError,
+            )
+            if settled.new:
+                bodies = [(each.commit.revision, encode_commit(each.commit, each.bodies)) for each in settled.new]
                 try:
                     self._append(bodies)
                     self._publish(settled, sum(len(body) for _, body in bodies))
                 except BaseException:
                     self._distrust()  # interrupted between the journal and the state
                     raise
-            elif self._segments.unsynced and self._durability == "full":
-                self._segments.make_safe()  # a known commit may be one whose writer died before its sync
-
-    def _settle(self, group: list[Ticket], *, stop: bool) -> list[tuple[Ticket, Settled]]:
-        upper = Draft(self._index)
-        last = self._index.revision
-        found: list[tuple[Ticket, Settled]] = []
-        new: dict[str, Commit] = {}
-        for ticket in group:
-            try:
-                id = ticket.batch.id
-                known = None if id is None else new.get(id) or self.commit(id)
-                if known is not None:
-                    ticket.commit = known
-                    continue
-                settled = settle(ticket.batch, upper, last=last, new_id=self._new_id, guard=ticket.guard)
-            except Exception as error:  # noqa: BLE001  a refused batch leaves its neighbours alone
-                ticket.error = error
-                if stop:
-                    break
-                continue
-            upper.absorb(settled.draft)
-            last = settled.commit.revision
-            new[settled.commit.id] = settled.commit
-            found.append((ticket, settled))
-        return found
+            else:
+                if self._segments.unsynced and self._durability == "full":
+                    self._segments.make_safe()  # a known commit may be one whose writer died before its sync
+                settled.acknowledge()
 
     def _append(self, bodies: list[tuple[int, bytes]]) -> None:
         """Makes the records durable; on a full disk rolls back, on any other failure the handle is dead."""
@@ -282,14 +269,13 @@ class FileStorage:
                 return
         self._dead = cause or StorageError(f"{self._path}: writing was interrupted", hint="open the store again")
 
-    def _publish(self, settled: list[tuple[Ticket, Settled]], size: int) -> None:
+    def _publish(self, settled: Group, size: int) -> None:
         with self._state:
-            for ticket, each in settled:
-                self._index.lay(each.draft, each.commit.revision)
-                if self._ids is not None:
-                    self._ids[each.commit.id] = each.commit.revision
-                ticket.commit = each.commit
+            self._index.lay(settled.draft, settled.new[-1].commit.revision)
+            if self._ids is not None:
+                self._ids.update((each.commit.id, each.commit.revision) for each in settled.new)
             self._mark_seen()
+        settled.acknowledge()  # before the upkeep: whatever comes of that, these commits stand
         self._tail_bytes += size
         with contextlib.suppress(OSError):  # the commits stand; if need be the handle is dead, or it is tried again
             self._keep_up(self._upkeep)
@@ -533,6 +519,8 @@ class FileStorage:
     def facts(self) -> Mapping[str, Any]:
         """Returns what a person asks about the place."""
         index = self._fresh()
+        with self._translated("reading"):
+            size = self._home.size(self._graph)
         return {
             "kind": "file",
             "path": str(self._path),
@@ -540,7 +528,7 @@ class FileStorage:
             "durable": self._durability == "full",
             "read_only": self._read_only or self._dead is not None,
             "revision": index.revision,
-            "bytes": self._home.size(self._graph),
+            "bytes": size,
             "recovered": self._cut,
             "failed": str(self._dead) if self._dead is not None else None,
         }

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from ..ground.change import Batch, Commit, Guard
+from ..ground.errors import Unavailable
 
 T = TypeVar("T")
 
@@ -24,7 +25,7 @@ class Ticket:
         self.batch = batch
         self.guard = guard
         self.commit: Commit | None = None
-        self.error: BaseException | None = None
+        self.error: Exception | None = None
         self.done = False
 
     def result(self) -> Commit:
@@ -69,10 +70,19 @@ class Lane(Generic[T]):
             group, self._waiting = self._waiting[: self._largest], self._waiting[self._largest :]
         try:
             self._run(group)
-        except BaseException as error:  # noqa: BLE001  handed to every caller of the group, the leader too
-            for ticket in group:
-                if ticket.commit is None and ticket.error is None:
-                    ticket.error = error
+        except Exception as error:  # noqa: BLE001  handed to every caller of the group, the leader too
+            self._refuse(group, error)
+        except BaseException as error:
+            # The leader's own interrupt: it goes on to the leader, the others learn what became of their writes.
+            cause = Unavailable("the write was interrupted", hint="ask whether it happened", outcome="unknown")
+            cause.__cause__ = error
+            self._refuse(group, cause)
+            raise
         finally:
             for ticket in group:
                 ticket.done = True
+
+    def _refuse(self, group: list[Ticket], error: Exception) -> None:
+        for ticket in group:
+            if ticket.commit is None and ticket.error is None:
+                ticket.error = error

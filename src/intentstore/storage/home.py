@@ -45,8 +45,6 @@ class Home:
     def graphs(self) -> list[str]:
         """Returns the names of the graphs that are kept here, sorted."""
         folder = self.path / "graphs"
-        if not self.disk.is_there(folder):
-            return []
         names = [name for name in self.disk.names(folder) if self.disk.is_there(folder / name / "head")]
         return sorted(unquote(name) if "~" not in name else self._long_name(folder / name) for name in names)
 

@@ -139,9 +139,6 @@ class Index:
                 if end not in self._intents:
                     yield Problem(f"edge {edge.source} {edge.type} {edge.target}", f"has no intent {end}")
 
-    def __len__(self) -> int:
-        return len(self._intents)
-
     # --- writing ---
 
     def lay(self, draft: Draft, revision: Revision) -> None:

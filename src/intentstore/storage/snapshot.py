@@ -17,7 +17,7 @@ import msgspec
 
 from ..codec import decode_edge, encode_edge
 from ..ground.change import Head
-from ..ground.errors import Corrupt, StorageError, TooNew
+from ..ground.errors import Corrupt, TooNew
 from ..ground.types import EdgeType
 from .disk import Disk
 from .index import Index
@@ -106,8 +106,6 @@ def read_snapshot(disk: Disk, folder: Path, revision: int, graph: str) -> tuple[
     try:
         return _load(data[:cut].split(b"\n"), path, revision, graph, cut)
     except (ValueError, KeyError, msgspec.MsgspecError) as error:
-        if isinstance(error, StorageError):
-            raise
         raise Corrupt(str(path), f"the snapshot cannot be read: {error}", hint=hint) from error
     finally:
         if collecting:

@@ -14,7 +14,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,8 @@ from ..ground.query import Found, Hit, IntentFilter, Page, Sort, Walk, microseco
 from ..ground.types import Edge, EdgeKey, EdgeType, Intent, IntentId, IntentStatus, Revision
 from .disk import Disk, storage_error
 from .group import Lane, Ticket
-from .ledger import ChainCheck, Draft, Settled, entries_of, settle
+from .ledger import ChainCheck, Draft, Settled, entries_of
+from .settling import Group, settle_group
 from .sqlite_query import FUNCTIONS, Asked, counting, matching, neighbours, selecting
 from .words import snippet
 
@@ -502,43 +503,28 @@ class SqliteStorage:
         with self._translated("writing"):
             connection.execute("BEGIN IMMEDIATE")
             try:
-                acknowledged = self._write(connection, group, stop=stop)
+                settled = self._write(connection, group, stop=stop)
                 connection.execute("COMMIT")
             except BaseException as error:
                 self._fail(connection, error)
                 raise
-        for ticket, commit in acknowledged:
-            ticket.commit = commit
+        settled.acknowledge()
 
-    def _write(self, connection: apsw.Connection, group: list[Ticket], *, stop: bool) -> list[tuple[Ticket, Commit]]:
+    def _write(self, connection: apsw.Connection, group: list[Ticket], *, stop: bool) -> Group:
         base = _Base(connection, self._sql)
-        upper = Draft(base)
-        last = connection.execute(self._sql.revision).get
-        found: list[tuple[Ticket, Commit]] = []
-        new: dict[str, Settled] = {}
-        for ticket in group:
-            try:
-                known = self._known(connection, ticket.batch.id, new)
-                if known is None:
-                    settled = settle(ticket.batch, upper, last=last, new_id=self._new_id, guard=ticket.guard)
-                    known = settled.commit
-                    upper.absorb(settled.draft)
-                    new[known.id], last = settled, known.revision
-                found.append((ticket, known))
-            except apsw.Error:
-                raise
-            except Exception as error:  # noqa: BLE001  a refused batch leaves its neighbours alone
-                ticket.error = error
-                if stop:
-                    break
-        _Laying(connection, self._sql, base).lay(list(new.values()), upper)
-        return found
+        settled = settle_group(
+            group,
+            base,
+            last=connection.execute(self._sql.revision).get,
+            known=partial(self._known, connection),
+            new_id=self._new_id,
+            stop=stop,
+            fatal=apsw.Error,
+        )
+        _Laying(connection, self._sql, base).lay(settled.new, settled.draft)
+        return settled
 
-    def _known(self, connection: apsw.Connection, id: str | None, new: dict[str, Settled]) -> Commit | None:
-        if id is None:
-            return None
-        if id in new:
-            return new[id].commit
+    def _known(self, connection: apsw.Connection, id: str) -> Commit | None:
         body = connection.execute(self._sql.commit_by_id, (id,)).get
         return None if body is None else decode_commit(body)
 
