@@ -3,6 +3,5 @@
 from .graph import Branch, IntentGraph, Report
 from .ready import Because, Waiting
 from .transaction import Transaction
-from .transfer import Receipt
 
-__all__ = ["Because", "Branch", "IntentGraph", "Receipt", "Report", "Transaction", "Waiting"]
+__all__ = ["Because", "Branch", "IntentGraph", "Report", "Transaction", "Waiting"]

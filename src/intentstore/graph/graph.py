@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
@@ -21,10 +21,12 @@ from ..ground.protocol import IntentStorage, ListsGraphs, Problem
 from ..ground.query import EVERYTHING, Direction, Found, Hit, IntentFilter, Page, Sort, Walk
 from ..ground.types import Edge, Intent, IntentId, IntentStatus, Revision, check_id, check_name
 from . import ready as readiness
-from . import transfer
 from .lifecycle import check_move
 from .transaction import Transaction
 from .traverse import DOWNWARD, UPWARD, path, reachable, refuse_cycles, resolved
+
+if TYPE_CHECKING:
+    from . import transfer  # gzip and digests: imported by the verbs that carry a log, not by every start
 
 _ANY = Walk()
 _PAGE = 10_000
@@ -327,10 +329,14 @@ class IntentGraph:
 
     def backup(self, path: str | Path, *, progress: transfer.Progress | None = None) -> transfer.Receipt:
         """Writes the whole history to one file, proven by reading it back before it gets its name."""
+        from . import transfer
+
         return transfer.backup(self.storage, Path(path), self.name, progress)
 
     def restore(self, path: str | Path, *, progress: transfer.Progress | None = None) -> transfer.Receipt:
         """Fills this empty graph from a backup, which is read and proven whole before the first write."""
+        from . import transfer
+
         whole = transfer.Tally()
         for commit in transfer.read_backup(Path(path)):
             whole.add(commit)
@@ -338,10 +344,14 @@ class IntentGraph:
 
     def copy(self, to: IntentGraph, *, progress: transfer.Progress | None = None) -> transfer.Receipt:
         """Brings another graph to this one's history; one that was begun before goes on where it stopped."""
+        from . import transfer
+
         return transfer.replay(self.storage.entries(), to.storage, progress, self.storage.revision)
 
     def receipt(self) -> transfer.Receipt:
         """Returns what a copy of this graph must have: counts, revision and seal."""
+        from . import transfer
+
         tally = transfer.Tally()
         for commit in self.storage.entries():
             tally.add(commit)

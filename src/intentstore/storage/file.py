@@ -39,7 +39,8 @@ HEAD_EVERY = 1000
 """Commits between two writings of the head: at most so many lie behind it, where a torn tail may be cut."""
 HEAD_SECONDS = 10.0
 """Seconds after which the next commit writes the head, though fewer than `HEAD_EVERY` lie behind it."""
-SNAPSHOT_AT_CLOSE = 1 << 20
+SNAPSHOT_AT_CLOSE = 128 << 10
+"""Bytes of journal behind the snapshot that a close folds into one: replaying them costs the next opening 3 ms."""
 SNAPSHOT_WHILE_OPEN = 32 << 20
 
 _alive: weakref.WeakSet[FileStorage] = weakref.WeakSet()
