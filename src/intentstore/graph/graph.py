@@ -23,7 +23,7 @@ from ..ground.types import Edge, Intent, IntentId, IntentStatus, Revision, check
 from . import ready as readiness
 from .lifecycle import check_move
 from .transaction import Transaction
-from .traverse import DOWNWARD, UPWARD, path, reachable, refuse_cycles, resolved
+from .traverse import DOWNWARD, UPWARD, every_edge, path, reachable, refuse_cycles, resolved
 
 if TYPE_CHECKING:
     from . import transfer  # gzip and digests: imported by the verbs that carry a log, not by every start
@@ -376,7 +376,7 @@ class IntentGraph:
     def stats(self) -> dict[str, Any]:
         """Returns the figures of the graph: intents by status, edges, revision, and the facts of its place."""
         by_status = self.count()
-        edges = sum(1 for _ in self._every_edge())
+        edges = sum(1 for _ in every_edge(self.storage))
         return {
             "graph": self.name,
             "intents": sum(by_status.values()),
@@ -385,18 +385,6 @@ class IntentGraph:
             "revision": self.revision,
             "store": dict(self.storage.facts()),
         }
-
-    def _every_edge(self) -> Iterator[Edge]:
-        after: str | None = None
-        while True:
-            page = self.list(sort="id", limit=_PAGE, after=after)
-            ids = {intent.id for intent in page.intents}
-            for edge in self.storage.neighbours([intent.id for intent in page.intents], _ANY):
-                if edge.source in ids:  # seen with its source's page, and only there
-                    yield edge
-            after = page.next
-            if after is None:
-                return
 
     def graphs(self) -> Sequence[str]:
         """Returns the names of the graphs in the same store."""

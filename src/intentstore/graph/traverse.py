@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from ..ground.change import Change, Link
 from ..ground.errors import CycleRefused
-from ..ground.protocol import Reader
-from ..ground.query import Direction, IntentFilter, Walk
+from ..ground.protocol import IntentStorage, Reader
+from ..ground.query import EVERYTHING, MAX_PAGE, Direction, IntentFilter, Page, Sort, Walk
 from ..ground.types import ORDERING, SYMMETRIC, Edge, EdgeType, IntentId
 
 SUBGOAL = EdgeType.IS_SUBGOAL_OF
@@ -134,6 +134,19 @@ def _cycle(leads: dict[IntentId, list[IntentId]]) -> tuple[IntentId, ...] | None
     while way[-1] not in way[:-1]:
         way.append(comes_from[way[-1]])
     return tuple(way[way.index(way[-1]) :][::-1])
+
+
+def every_edge(storage: IntentStorage) -> Iterator[Edge]:
+    """Yields each edge of the graph once, with the page its source stands on."""
+    after: str | None = None
+    while True:
+        page = storage.select(EVERYTHING, Page(sort=Sort("id"), limit=MAX_PAGE, after=after))
+        ids = [intent.id for intent in page.intents]
+        here = frozenset(ids)
+        yield from (edge for edge in storage.neighbours(ids, Walk()) if edge.source in here)
+        after = page.next
+        if after is None:
+            return
 
 
 def resolved(where: IntentFilter, reader: Reader) -> IntentFilter:
