@@ -96,7 +96,7 @@ def new_intent(intent: Intent, *, now: datetime, new_id: Callable[[], str]) -> I
         raise FieldInvalid("intent", f"must be an Intent, not {type(intent).__name__}", hint='Intent(goal="…")')
     created = now if intent.created_at is UNSTORED else intent.created_at
     updated = created if intent.updated_at is UNSTORED else intent.updated_at
-    return intent.replace(id=intent.id or new_id(), created_at=created, updated_at=updated, revision=0)
+    return intent.stamped(id=intent.id or new_id(), created_at=created, updated_at=updated)
 
 
 def updated_intent(intent: Intent, *, now: datetime) -> Intent:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from copy import copy
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -110,7 +109,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     until: datetime
 
 
-class Intent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Intent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
     """One goal and all that is known about it. Only ``goal`` is required; everything is checked when built.
 
     ``priority`` is a signed 64-bit integer, larger is more urgent. ``created_at`` and ``updated_at`` are aware
@@ -181,9 +180,20 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
 
     def at_revision(self, revision: Revision) -> Intent:
         """Returns the intent as stored by the commit of this revision; nothing else changes, nothing is rechecked."""
-        stored = copy(self)
+        stored: Intent = self.__copy__()  # type: ignore[attr-defined]  # msgspec's own, missing from its stubs
         force_setattr(stored, "revision", revision)
         return stored
+
+    def stamped(self, *, id: IntentId, created_at: datetime, updated_at: datetime) -> Intent:
+        """Returns the intent with this id, these times and no revision; only what is new is checked."""
+        stamped = self.at_revision(0)
+        if id != self.id:
+            force_setattr(stamped, "id", check_id(id, "id"))
+        if created_at is not self.created_at:
+            force_setattr(stamped, "created_at", freeze_time(created_at, "created_at"))
+        if updated_at is not self.updated_at:
+            force_setattr(stamped, "updated_at", freeze_time(updated_at, "updated_at"))
+        return stamped
 
     def replace(self, **changes: Any) -> Intent:
         """Returns a copy with these fields changed and checked; an unknown field is `FieldInvalid`."""
@@ -196,7 +206,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
 INTENT_FIELDS: tuple[str, ...] = Intent.__struct_fields__
 
 
-class Edge(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Edge(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
     """One relation, read as a sentence: *source* ``depends_on`` *target*.
 
     There is one edge per (source, type, target). The ends of a symmetric type are kept in order of their ids.

@@ -182,7 +182,7 @@ class FileStorage:
         try:
             if not self._read_only and not self._forked and self._dead is None:
                 with self._translated("closing"), self._locked():
-                    if self._tail_bytes > max(SNAPSHOT_AT_CLOSE, self._snapshot_bytes // 2):
+                    if self._tail_bytes > max(SNAPSHOT_AT_CLOSE, self._snapshot_bytes // 16):
                         self._write_snapshot()
                     elif self._segments.place.revision != self._head.revision:
                         self._write_head()

@@ -125,7 +125,7 @@ def settle(batch: Batch, base: Base, *, last: Revision, new_id: Callable[[], str
     bodies: list[bytes] = []
     hashes: list[str] = []
     for change in _expand(batch.changes, draft):
-        settled = _chained(_checked(change, draft, revision), draft)
+        settled = _settled(change, draft, revision)
         body = encode_change(settled)
         if len(body) > MAX_INTENT_BYTES and type(settled) in (Put, Link):
             _refuse_size(settled, len(body))
@@ -149,36 +149,39 @@ def _expand(changes: Sequence[Change], draft: Draft) -> Iterator[Change]:
         yield change
 
 
-def _checked(change: Change, draft: Draft, revision: Revision) -> Change:
-    """Returns the change with its revision set, or raises if what it expects is not so."""
+def _settled(change: Change, draft: Draft, revision: Revision) -> Change:
+    """Returns the change with its revision and its place in its chain; raises if what it expects is not so."""
+    (head,) = draft.heads((change.subject,))
     match change:
         case Put():
-            check_id(change.intent.id, "id")
-            (there,) = draft.fetch([change.intent.id])
-            _expect(change.intent.id, there, change.expected)
-            return replace(change, intent=change.intent.at_revision(revision), expected=None)
+            id = check_id(change.intent.id, "id")
+            (there,) = draft.fetch((id,))
+            _expect(id, there, change.expected)
+            return Put(intent=change.intent.at_revision(revision), before=head.revision, prev=head.hash)
         case Drop() | Note():
-            (there,) = draft.fetch([change.id])
+            (there,) = draft.fetch((change.id,))
             if there is None:
                 raise IntentMissing(change.id)
             _expect(change.id, there, change.expected)
-            return replace(change, expected=None)
         case Link():
-            return _checked_link(change, draft, revision)
+            _check_link(change, draft)
+            edge = replace(change.edge, revision=revision)
+            return Link(edge=edge, before=head.revision, prev=head.hash)
         case Unlink():
-            if draft.linked([change.key]) == [None]:
+            if draft.linked((change.key,)) == [None]:
                 raise EdgeMissing(change.source, change.type, change.target)
-            return change
         case _:
             assert_never(change)
+    return replace(change, expected=None, before=head.revision, prev=head.hash)
 
 
-def _checked_link(change: Link, draft: Draft, revision: Revision) -> Change:
+def _check_link(change: Link, draft: Draft) -> None:
     edge = change.edge
-    for end, there in zip((edge.source, edge.target), draft.fetch([edge.source, edge.target]), strict=True):
+    ends = (edge.source, edge.target)
+    for end, there in zip(ends, draft.fetch(ends), strict=True):
         if there is None:
             raise IntentMissing(end, hint="store both intents before linking them")
-    if change.expected == 0 and draft.linked([edge.key]) != [None]:
+    if change.expected == 0 and draft.linked((edge.key,)) != [None]:
         raise AlreadyThere(
             f"the edge {edge.source} {edge.type} {edge.target} exists already",
             hint="unlink it first to change it",
@@ -186,7 +189,6 @@ def _checked_link(change: Link, draft: Draft, revision: Revision) -> Change:
             type=str(edge.type),
             target=edge.target,
         )
-    return replace(change, edge=replace(edge, revision=revision), expected=None)
 
 
 def _expect(id: IntentId, there: Intent | None, expected: Revision | None) -> None:
@@ -199,11 +201,6 @@ def _expect(id: IntentId, there: Intent | None, expected: Revision | None) -> No
         raise IntentMissing(id)
     elif there.revision != expected:
         raise StaleRevision(id, expected=expected, actual=there.revision)
-
-
-def _chained(change: Change, draft: Draft) -> Change:
-    (head,) = draft.heads([change.subject])
-    return replace(change, before=head.revision, prev=head.hash)
 
 
 def _lay(change: Change, draft: Draft, head: Head) -> None:
