@@ -54,6 +54,7 @@ def test_every_verb_is_declared_once_where_the_table_says() -> None:
         assert sorted(declared) == sorted(names)
     contract = "init add show list count set note rm start done fail suspend archive reopen link unlink edges tree path"
     contract += " ready blocked search history log import export apply backup restore copy verify compact stats"
+    contract += " impact critical-path conflicts cycles"
     assert sorted(VERBS) == sorted(contract.split())
 
 
@@ -175,6 +176,9 @@ def test_every_shape_is_painted_both_ways(graph: IntentGraph) -> None:
         "blocked": {"blocked": [{"intent": intent, "because": [{"kind": "claim", "id": "ana"}]}]},
         "commit": {"commit": commits[0]},
         "commits": {"commits": commits, "next": 3},
+        "conflicts": {"conflicts": [{"edge": edges[0], "left": intent, "right": intent}]},
+        "critical_path": {"intents": [intent], "length": 1.0},
+        "cycles": {"cycles": [{"ids": ["a", "b"], "because": ["a waits for b", "b waits for a"]}]},
         "count": {"count": 1, "by": {"active": 1}},
         "deleted": {"deleted": ["a"], "edges": 1},
         "edge": {"edge": {**edges[0], "weight": 0.5}},
@@ -184,6 +188,7 @@ def test_every_shape_is_painted_both_ways(graph: IntentGraph) -> None:
         "exported": {"intents": 1, "edges": 1},
         "facts": {"a": {"b": 1}, "c": None},
         "hits": {"hits": [{"intent": intent, "score": 1.0, "snippet": ""}]},
+        "impact": {"impact": [{"intent": intent, "distance": 1, "because": "blocks", "via": "a"}]},
         "imported": {"intents": 1, "edges": 1, "skipped": [{"line": 1, "id": None, "why": "odd"}]},
         "intent": {"intent": intent},
         "intents": {"intents": [intent]},

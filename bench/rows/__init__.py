@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..measure import Row
-from . import cold, get, importing, listing, opening, seed, store
+from . import cold, get, importing, listing, opening, relations, seed, store
 
 ROWS: tuple[Row, ...] = (
     *store.ROWS,
@@ -11,6 +11,7 @@ ROWS: tuple[Row, ...] = (
     *listing.ROWS,
     *opening.ROWS,
     *importing.ROWS,
+    *relations.ROWS,
     *seed.ROWS,
     *cold.ROWS,
 )

@@ -13,6 +13,8 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from .graph.graph import Branch, IntentGraph, Report
+    from .graph.needs import CriticalPath, Cycle
+    from .graph.relations import Clash, Impact
     from .graph.transaction import Transaction
     from .graph.transfer import Receipt
     from .ground.change import Batch, Change, Commit, Drop, Entry, Link, Note, Put, Unlink
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "graph.graph": "Branch IntentGraph Report",
+    "graph.needs": "CriticalPath Cycle",
+    "graph.relations": "Clash Impact",
     "graph.transaction": "Transaction",
     "graph.transfer": "Receipt",
     "ground.change": "Batch Change Commit Drop Entry Link Note Put Unlink",
@@ -86,12 +90,15 @@ __all__ = [
     "Branch",
     "Busy",
     "Change",
+    "Clash",
     "Closed",
     "Code",
     "Commit",
     "Conflict",
     "ConnectedTo",
     "Corrupt",
+    "CriticalPath",
+    "Cycle",
     "CycleRefused",
     "Drop",
     "Edge",
@@ -105,6 +112,7 @@ __all__ = [
     "Full",
     "HasEdge",
     "Hit",
+    "Impact",
     "InMemory",
     "Intent",
     "IntentFilter",

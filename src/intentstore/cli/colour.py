@@ -11,9 +11,10 @@ from rich.table import Table as RichTable
 from rich.text import Text
 from rich.tree import Tree as RichTree
 
+from .blocks import Card, Line, Table, Tree
 from .names import Names
 from .plain import clean, width
-from .view import Card, Line, Table, Tree, blocks
+from .view import blocks
 
 if TYPE_CHECKING:
     from ..graph.graph import IntentGraph

@@ -6,7 +6,8 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any, assert_never
 
-from .view import Block, Card, Line, Row, Table, Tree, blocks
+from .blocks import Block, Card, Line, Row, Table, Tree
+from .view import blocks
 
 GAP = "  "
 

@@ -5,43 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any
 
-Row = tuple[str, ...]
-Short = Callable[[str], str]
-
-
-class Table(NamedTuple):
-    """Rows under headings; the column named by ``wide`` takes what room is left."""
-
-    headings: Row
-    rows: Sequence[Row]
-    wide: str = "GOAL"
-    nothing: str = "nothing found"
-
-
-class Card(NamedTuple):
-    """One thing with its facts, a line each."""
-
-    title: str
-    facts: list[tuple[str, str]]
-
-
-class Tree(NamedTuple):
-    """Nodes of (id, goal, status, children, again)."""
-
-    nodes: list[dict[str, Any]]
-
-
-class Line(NamedTuple):
-    """A sentence. ``good`` is False for bad news."""
-
-    text: str
-    good: bool = True
-
-
-Block = Table | Card | Tree | Line
+from . import view_fleet
+from .blocks import Block, Card, Line, Row, Short, Table, Tree
 
 
 def blocks(shape: str, result: Mapping[str, Any], short: Short, when: Short) -> list[Block]:
@@ -241,7 +209,10 @@ _SHAPES: dict[str, Callable[[Mapping[str, Any], Short, Short], list[Block]]] = {
     "blocked": _blocked,
     "commit": _commit,
     "commits": _commits,
+    "conflicts": view_fleet.conflicts,
     "count": _count,
+    "critical_path": view_fleet.critical_path,
+    "cycles": view_fleet.cycles,
     "deleted": _deleted,
     "edge": _edge,
     "edges": _edges,
@@ -250,6 +221,7 @@ _SHAPES: dict[str, Callable[[Mapping[str, Any], Short, Short], list[Block]]] = {
     "exported": lambda r, _s, _w: [Line(f"exported {r['intents']} intents and {r['edges']} edges")],
     "facts": _facts,
     "hits": _hits,
+    "impact": view_fleet.impact,
     "imported": _imported,
     "intent": _intent,
     "intents": _intents,

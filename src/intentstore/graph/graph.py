@@ -26,7 +26,11 @@ from .transaction import Transaction
 from .traverse import DOWNWARD, UPWARD, every_edge, path, reachable, refuse_cycles, resolved
 
 if TYPE_CHECKING:
-    from . import transfer  # gzip and digests: imported by the verbs that carry a log, not by every start
+    from . import (
+        needs,
+        relations,
+        transfer,  # gzip and digests: imported by the verbs that carry a log, not by every start
+    )
 
 _ANY = Walk()
 _PAGE = 10_000
@@ -214,10 +218,63 @@ class IntentGraph:
         found = self.storage.fetch(reachable(self.storage, [id], walk, depth))
         return [intent for intent in found if intent is not None]
 
-    def path(self, a: IntentId, b: IntentId, *, types: Iterable[str] = ()) -> list[Edge] | None:
-        """Returns the edges of a shortest way between two intents, in either direction; None if there is none."""
+    def path(self, a: IntentId, b: IntentId, *, types: Iterable[str] = (), weighted: bool = False) -> list[Edge] | None:
+        """Returns the edges of a shortest way between two intents, in either direction; None if there is none.
+
+        ``weighted``: of the way whose weights add up to least; an edge without a weight weighs 1.
+        """
         self.intents([a, b])
+        if weighted:
+            from .relations import lightest
+
+            return lightest(self.storage, a, b, types)
         return path(self.storage, a, b, Walk(types=frozenset(types)))
+
+    def common_ancestor(self, *ids: IntentId) -> Intent | None:
+        """Returns the nearest intent that is each of these or stands above it; None when there is none."""
+        from .relations import common_ancestor
+
+        self.intents(ids)
+        found = common_ancestor(self.storage, ids)
+        return None if found is None else self.get(found)
+
+    def impact(self, id: IntentId, *, limit: int = 10_000) -> Sequence[relations.Impact]:
+        """Returns the unsettled intents that wait for this one, directly and not, nearest first, with the reasons."""
+        from .relations import impact
+
+        self.intent(id)
+        return impact(self.storage, id, limit=Page(limit=limit).limit)
+
+    def critical_path(self, id: IntentId | None = None, *, by: str | None = None) -> needs.CriticalPath:
+        """Returns the chain of open work that takes longest until this intent, or until everything, is done.
+
+        Each intent takes 1, or the number in its metadata under ``by``.
+        """
+        from .needs import Needs, critical_path, open_ids
+
+        start = open_ids(self.storage) if id is None else [self.intent(id).id]
+        return critical_path(Needs(self.storage, start), id, by=by)
+
+    def cycles(self) -> Sequence[needs.Cycle]:
+        """Returns the circles in which open intents wait for one another, each explained step by step.
+
+        One relation alone never closes a circle; subgoals and dependencies together may.
+        """
+        from .needs import Needs, cycles, open_ids
+
+        return cycles(Needs(self.storage, open_ids(self.storage)))
+
+    def components(self, *, types: Iterable[str] = ()) -> Sequence[Sequence[IntentId]]:
+        """Returns the groups of ids that edges of these types, or any, hold together: the largest first."""
+        from .relations import components
+
+        return components(self.storage, Walk(types=frozenset(types)).types)
+
+    def conflicts(self) -> Sequence[relations.Clash]:
+        """Returns the conflicts between intents that are both active or executing."""
+        from .relations import conflicts
+
+        return list(conflicts(self.storage))
 
     def tree(self, id: IntentId | None = None, *, depth: int | None = None) -> list[Branch]:
         """Returns the intent with its subgoals below it, or every intent without a parent with its own."""

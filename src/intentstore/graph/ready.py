@@ -91,14 +91,14 @@ class Plan:
         return [(kind, other) for kind, other in self.awaited.get(id, ()) if self.status.get(other) not in SETTLED]
 
     def waiting_ancestors(self, id: IntentId) -> list[IntentId]:
-        """Returns the ancestors that wait for something, nearest first."""
+        """Returns the unsettled ancestors that wait for something, nearest first."""
         found: list[IntentId] = []
         seen, level = {id}, [id]
         while level:
             above = [up for each in level for up in self.parents.get(each, ()) if up not in seen]
             level = list(dict.fromkeys(above))
             seen.update(level)
-            found.extend(up for up in level if self.unsettled(up))
+            found.extend(up for up in level if self.status.get(up) not in SETTLED and self.unsettled(up))
         return found
 
     def because(self, intent: Intent, *, leaves_only: bool) -> tuple[Because, ...]:

@@ -60,17 +60,18 @@ def path(reader: Reader, source: IntentId, target: IntentId, walk: Walk) -> list
                     came[other] = edge
                     reached.append(other)
         if target in came:
-            return _way(came, source, target)
+            return way(came, source, target)
         level = reached
     return None
 
 
-def _way(came: dict[IntentId, Edge], source: IntentId, target: IntentId) -> list[Edge]:
-    way: list[Edge] = []
+def way(came: dict[IntentId, Edge], source: IntentId, target: IntentId) -> list[Edge]:
+    """Returns the edges from source to target, where ``came`` names the edge by which each node was reached."""
+    found: list[Edge] = []
     while target != source:
-        way.append(came[target])
+        found.append(came[target])
         target = came[target].other(target)
-    return way[::-1]
+    return found[::-1]
 
 
 def refuse_cycles(_before: Reader, after: Reader, changes: Sequence[Change]) -> None:

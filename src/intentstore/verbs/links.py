@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..codec import jsonable
 from ..ground.errors import QueryInvalid
 from ..ground.types import edge_key
-from .declare import ID, REASON, Argument, Result, Session, Verb, positional
+from .declare import ID, REASON, Argument, Result, Session, Verb, flag, positional
 from .reading import resolve
 
 if TYPE_CHECKING:
@@ -40,10 +40,10 @@ def edges(session: Session, /, *, id: str, type: tuple[str, ...] = (), direction
     return {"edges": jsonable(graph.edges(resolve(graph, id), types=type, direction=direction))}
 
 
-def path(session: Session, /, *, source: str, target: str) -> Result:
+def path(session: Session, /, *, source: str, target: str, weighted: bool) -> Result:
     """Returns the edges of a shortest way, None when there is none."""
     graph = session.graph
-    way = graph.path(resolve(graph, source, "source"), resolve(graph, target, "target"))
+    way = graph.path(resolve(graph, source, "source"), resolve(graph, target, "target"), weighted=weighted)
     return {"path": None if way is None else jsonable(way)}
 
 
@@ -135,7 +135,7 @@ VERBS = (
         "find the shortest way between two intents",
         path,
         "path",
-        (_ENDS[0], _ENDS[2]),
+        (_ENDS[0], _ENDS[2], flag("weighted", "the way whose weights add up to least; without a weight: 1")),
         about="Finds the fewest edges that lead from A to B, along edges of any type in either direction.",
         examples=("path 019a2f 019a31",),
     ),
