@@ -1,0 +1,274 @@
+"""From a filter, a page or a walk to one SQL text with bound values, for every storage that speaks SQL.
+
+Owns each piece of SQL that depends on what is asked and that the databases say alike; what they say differently is a
+`Dialect`, which each brings. Names come from the lists here; values are only ever bound. Has never seen a connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from ..ground.errors import QueryInvalid
+from ..ground.query import (
+    Direction,
+    HasEdge,
+    IntentFilter,
+    Page,
+    Sort,
+    Walk,
+    microseconds,
+    read_cursor,
+    words,
+)
+from ..ground.types import SYMMETRIC, IntentStatus
+from ..ground.values import Map
+
+_INDEXED = frozenset({"created_at", "updated_at", "priority"})
+_COLUMNS = {name: f"i.{name}" for name in ("created_at", "updated_at", "priority", "goal", "id")}
+_DEGREE = (
+    "((SELECT count(*) FROM edges e WHERE e.graph = i.graph AND e.source = i.id)"
+    " + (SELECT count(*) FROM edges e WHERE e.graph = i.graph AND e.target = i.id))"
+)
+_BOUNDS = {
+    "priority_min": "i.priority >= {}",
+    "priority_max": "i.priority <= {}",
+    "created_after": "i.created_at >= {}",
+    "created_before": "i.created_at < {}",
+    "updated_after": "i.updated_at >= {}",
+    "updated_before": "i.updated_at < {}",
+}
+_SAME = {"session_id": "i.session_id", "triggered_by": "i.triggered_by", "claimed_by": "i.owner"}
+
+
+class Dialect(Protocol):
+    """What two databases say differently. Whatever it returns is made of its own words and of names bound in ``asked``.
+
+    Conditions are about ``intents i``, true or false and never NULL.
+    """
+
+    true: str
+    false: str
+    row: str
+    """What tells a row of ``intents i`` from the others of its graph."""
+    body: str
+    """Joins ``intents b`` to the ``found`` of ``o``, which holds such a `row`; ``o`` is the one to begin with."""
+
+    def place(self, name: str) -> str:
+        """Returns how a bound value is named in the text."""
+        ...
+
+    def among(self, column: str, values: Sequence[str], asked: Asked) -> str:
+        """Returns the condition that the column, never NULL, is one of the values, however many they are."""
+        ...
+
+    def same(self, column: str, place: str) -> str:
+        """Returns the condition that the column, which may be NULL, holds the value."""
+        ...
+
+    def contains(self, field: str, folded: str, asked: Asked) -> str:
+        """Returns the condition that the case-folded ``goal`` or ``name`` holds this text."""
+        ...
+
+    def holds(self, wanted: Sequence[str], asked: Asked) -> str:
+        """Returns the condition that the intent holds all these words."""
+        ...
+
+    def labelled(self, labels: Sequence[str], asked: Asked) -> str:
+        """Returns the condition that the intent has one of these labels."""
+        ...
+
+    def described(self, metadata: Map, asked: Asked) -> str:
+        """Returns the condition that the intent has every entry of this metadata, equal in value and type."""
+        ...
+
+    def scored(self, wanted: Sequence[str], asked: Asked) -> Scored:
+        """Returns how intents that hold all these words are found together with their scores."""
+        ...
+
+
+class Scored(Protocol):
+    """Three pieces of one statement: what it begins with, what it selects from, and the score in there."""
+
+    @property
+    def front(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def score(self) -> str: ...
+
+
+class Asked:
+    """An SQL text in the making: its bound values, the graph it asks, the dialect it is said in."""
+
+    def __init__(self, graph: int, dialect: Dialect) -> None:
+        self.graph, self.dialect = graph, dialect
+        self.values: dict[str, Any] = {}
+
+    def bind(self, value: Any) -> str:
+        """Returns the name under which the value is bound."""
+        name = f"v{len(self.values)}"
+        self.values[name] = value
+        return self.dialect.place(name)
+
+    def among(self, column: str, values: Iterable[str]) -> str:
+        """Returns the condition that the column is one of the values."""
+        plain = [str.__str__(each) for each in sorted(values)]  # an EdgeType is no str to a driver
+        return self.dialect.among(column, plain, self)
+
+
+# --- Filters ---------------------------------------------------------------------------------------
+
+
+def condition(where: IntentFilter, asked: Asked, *, with_status: bool = True) -> str:
+    """Returns an SQL condition over ``intents i``, true or false and never NULL, that means the filter."""
+    if where.connected_to is not None:
+        raise QueryInvalid("connected_to is resolved by the graph", hint="ask IntentGraph.list")
+    parts = [*_plain(where, asked), *_worded(where, asked), *_related(where, asked)]
+    if with_status and where.status is not None:
+        parts.append(asked.among("i.status", where.status))
+    if where.any_of:
+        parts.append("(" + " OR ".join(condition(inner, asked) for inner in where.any_of) + ")")
+    if where.not_ is not None:
+        parts.append(f"NOT {condition(where.not_, asked)}")
+    return "(" + " AND ".join(parts) + ")" if parts else asked.dialect.true
+
+
+def _plain(where: IntentFilter, asked: Asked) -> list[str]:
+    parts = []
+    if where.ids is not None:
+        parts.append(asked.among("i.id", where.ids))
+    for field, text in _BOUNDS.items():
+        value = getattr(where, field)
+        if value is not None:
+            timed = field.startswith(("created", "updated"))
+            parts.append(text.format(asked.bind(microseconds(value) if timed else value)))
+    for field, column in _SAME.items():
+        value = getattr(where, field)
+        if value is not None:
+            parts.append(asked.dialect.same(column, asked.bind(value)))
+    return parts
+
+
+def _worded(where: IntentFilter, asked: Asked) -> list[str]:
+    parts = []
+    if where.goal_contains is not None:
+        parts.append(asked.dialect.contains("goal", where.goal_contains.casefold(), asked))
+    if where.name_contains is not None:
+        parts.append(asked.dialect.contains("name", where.name_contains.casefold(), asked))
+    wanted = wanted_words(where.text) if where.text is not None else []
+    if wanted:
+        parts.append(asked.dialect.holds(wanted, asked))
+    return parts
+
+
+def wanted_words(text: str) -> list[str]:
+    """Returns the words that a search for this text asks for, each once."""
+    return list(dict.fromkeys(words(text)))
+
+
+def _related(where: IntentFilter, asked: Asked) -> list[str]:
+    parts = [asked.dialect.labelled([label], asked) for label in sorted(where.labels_all)]
+    if where.labels_any:
+        parts.append(asked.dialect.labelled(sorted(where.labels_any), asked))
+    if where.metadata:
+        parts.append(asked.dialect.described(where.metadata, asked))
+    if where.has_edge is not None:
+        parts.append(_has_edge(where.has_edge, asked))
+    return parts
+
+
+def _has_edge(asks: HasEdge, asked: Asked) -> str:
+    sides = [
+        f"EXISTS (SELECT 1 FROM edges e WHERE e.graph = i.graph AND e.{end} = i.id{limited})"
+        for end, limited in _ends(Walk(types=asks.types, direction=asks.direction), asked)
+    ]
+    return "(" + " OR ".join(sides) + ")"
+
+
+def _ends(walk: Walk, asked: Asked) -> list[tuple[str, str]]:
+    """Returns, for each end an edge may be seen from, the condition on its type."""
+    given = f" AND {asked.among('e.type', walk.types)}" if walk.types else ""
+    if walk.direction is Direction.BOTH:
+        return [("source", given), ("target", given)]
+    near, far = ("source", "target") if walk.direction is Direction.OUT else ("target", "source")
+    both_ways = sorted(walk.types & SYMMETRIC if walk.types else SYMMETRIC)
+    ends = [(near, given)]
+    if both_ways:
+        ends.append((far, f" AND {asked.among('e.type', both_ways)}"))
+    return ends
+
+
+# --- Whole statements ------------------------------------------------------------------------------
+
+
+def neighbours(ids: Iterable[str], walk: Walk, asked: Asked) -> str:
+    """Returns the statement that gives the bodies of the edges at the ids, each once, ordered by key."""
+    wanted = sorted(set(ids))
+    arms = [
+        f"SELECT e.source, e.type, e.target, e.body FROM edges e"
+        f" WHERE e.graph = {asked.graph} AND {asked.among(f'e.{end}', wanted)}{limited}"
+        for end, limited in _ends(walk, asked)
+    ]
+    return " UNION ".join(arms) + " ORDER BY 1, 2, 3"
+
+
+def counting(where: IntentFilter, asked: Asked) -> str:
+    """Returns the statement that gives (status, number) of the intents the filter means."""
+    meant = condition(where, asked)
+    return f"SELECT i.status, count(*) FROM intents i WHERE i.graph = {asked.graph} AND {meant} GROUP BY i.status"
+
+
+def selecting(where: IntentFilter, page: Page, asked: Asked) -> str:
+    """Returns the statement that gives (body, sort key, id) of one page, and of one intent more if there is one."""
+    sort = page.sort
+    direction = " DESC" if sort.descending else ""
+    tail = f" ORDER BY 2{direction}, 3 LIMIT {page.limit + 1}"
+    if sort.field in _INDEXED and where.ids is None and where.text is None:
+        return _by_index(where, page, asked) + tail
+    front, source, key = _key(where, sort, asked)
+    rest = where.replace(text=None) if front else where  # what is scored holds the words already
+    meant = f"i.graph = {asked.graph} AND {condition(rest, asked)}"
+    # The bodies join last: what is sorted stays small.
+    inner = f"SELECT {asked.dialect.row} AS found, {key} AS k, i.id AS id FROM {source} WHERE {meant}"
+    ordered = f"SELECT found, k, id FROM ({inner}) p WHERE {_behind('k', 'id', page, asked)}{tail}"
+    return f"{front}SELECT b.body, o.k, o.id FROM ({ordered}) o {asked.dialect.body}{tail}"
+
+
+def _by_index(where: IntentFilter, page: Page, asked: Asked) -> str:
+    """Returns one arm per status, each in the order of its index; the database merges them and stops at the limit."""
+    key = _COLUMNS[page.sort.field]
+    meant = condition(where, asked, with_status=False)
+    behind = _behind(key, "i.id", page, asked)
+    statuses = sorted(where.status) if where.status is not None else list(IntentStatus)
+    arms = [
+        f"SELECT i.body, {key} AS k, i.id AS id FROM intents i"
+        f" WHERE i.graph = {asked.graph} AND i.status = {asked.bind(str(status))} AND {meant} AND {behind}"
+        for status in statuses
+    ]
+    return " UNION ALL ".join(arms or [f"SELECT '' AS body, 0 AS k, '' AS id WHERE {asked.dialect.false}"])
+
+
+def _key(where: IntentFilter, sort: Sort, asked: Asked) -> tuple[str, str, str]:
+    """Returns what stands before the statement, what it selects from, and the expression it is sorted by."""
+    if sort.field == "connections":
+        return "", "intents i", _DEGREE
+    if sort.field != "relevance":
+        return "", "intents i", _COLUMNS[sort.field]
+    if where.text is None:
+        raise QueryInvalid("relevance needs a text to be relevant to", hint="give the filter a text")
+    wanted = wanted_words(where.text)
+    if not wanted:
+        return "", "intents i", "0.0"
+    scored = asked.dialect.scored(wanted, asked)
+    return scored.front, scored.source, scored.score
+
+
+def _behind(key: str, id: str, page: Page, asked: Asked) -> str:
+    if page.after is None:
+        return asked.dialect.true
+    after_key, after_id = read_cursor(page.after, page.sort)
+    k, i = asked.bind(after_key), asked.bind(after_id)
+    if page.sort.descending:
+        return f"{key} <= {k} AND ({key} < {k} OR {id} > {i})"
+    return f"{key} >= {k} AND ({key} > {k} OR {id} > {i})"
