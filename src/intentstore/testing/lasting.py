@@ -80,7 +80,7 @@ class LastingClaims(Claims):
         first = storage.apply(batch)
         again = self.reopen(storage, tmp_path)
         assert again.apply(batch) == first
-        assert again.revision == 1
+        assert again.revision == first.revision
         again.close()
 
     @needs("persistent")
@@ -112,10 +112,10 @@ class LastingClaims(Claims):
     @needs("persistent")
     def test_opening_and_closing_change_nothing(self, storage: IntentStorage, tmp_path: Path) -> None:
         eventful(storage)
-        before = state(storage)
+        before, last = state(storage), storage.revision
         for _ in range(3):
             storage = self.reopen(storage, tmp_path)
-        assert (state(storage), storage.revision) == (before, 9)
+        assert (state(storage), storage.revision) == (before, last)
         storage.close()
 
     # --- compacting ---
@@ -147,16 +147,16 @@ class LastingClaims(Claims):
         other = self.make(tmp_path)
         other.open()
         try:
-            put(storage, "a", "b", id="c1")
+            first = put(storage, "a", "b", id="c1")
             assert ids(other) == ["a", "b"]
             link(other, ("a", "blocks", "b"))
             assert [edge.key for edge in edges(storage)] == [("a", "blocks", "b")]
-            put(other, an_intent("a", "flaky now"))
-            assert (one(storage, "a").goal, storage.revision) == ("flaky now", 3)
+            last = put(other, an_intent("a", "flaky now"))
+            assert (one(storage, "a").goal, storage.revision) == ("flaky now", last.revision)
             assert ids(storage, IntentFilter(text="flaky")) == ["a"]
             with pytest.raises(StaleRevision):
-                storage.apply(a_batch(Put(intent=an_intent("a"), expected=1)))
-            assert storage.apply(a_batch(Put(intent=an_intent("z")), id="c1")).revision == 1
+                storage.apply(a_batch(Put(intent=an_intent("a"), expected=first.revision)))
+            assert storage.apply(a_batch(Put(intent=an_intent("z")), id="c1")) == first
             assert other.commit("c1") == storage.commit("c1") is not None
             assert list(storage.entries()) == list(other.entries())
             assert storage.trail("a") == other.trail("a")
@@ -174,7 +174,7 @@ class LastingClaims(Claims):
             return [put(several[who % 3], f"t{who}-{n}").revision for n in range(6)]
 
         given = sorted(revision for each in at_once(work, 6) for revision in each)
-        assert given == list(range(1, 37))
+        assert len(set(given)) == 36
         for each in several:
             assert len(ids(each)) == 36
             assert [commit.revision for commit in each.entries()] == given
@@ -189,8 +189,8 @@ class LastingClaims(Claims):
         eventful(other)
         assert isinstance(storage, Compacts)
         storage.compact()
-        put(storage, "new")
-        assert (state(other), other.revision) == (state(storage), 10)
+        last = put(storage, "new").revision
+        assert (state(other), other.revision) == (state(storage), last)
         put(other, "newer")
         assert state(storage) == state(other)
         assert list(other.verify()) + list(storage.verify()) == []

@@ -5,8 +5,9 @@ Knows the protocol and nothing of any storage.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 from ..codec import encode_edge, encode_intent
@@ -90,6 +91,11 @@ def link(storage: IntentStorage, *edges: tuple[str, str, str]) -> Commit:
     """Stores these edges in one commit."""
     made = [Edge(source=source, type=type, target=target, created_at=NOON) for source, type, target in edges]  # type: ignore[arg-type]  # checked and converted by Edge
     return storage.apply(a_batch(*(Link(edge=edge) for edge in made)))
+
+
+def growing(commits: Sequence[Commit]) -> bool:
+    """True when each revision is larger than the one before; a storage may leave gaps between them."""
+    return all(before.revision < after.revision for before, after in pairwise(commits))
 
 
 def one(storage: IntentStorage, id: str) -> Intent:

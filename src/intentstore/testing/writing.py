@@ -9,13 +9,13 @@ from typing import TypeVar
 
 import pytest
 
-from ..ground.change import Change, Drop, Link, Note, Put, Unlink
+from ..ground.change import Change, Commit, Drop, Link, Note, Put, Unlink
 from ..ground.errors import AlreadyThere, Conflict, EdgeMissing, IntentMissing, Invalid, PolicyRefused, StaleRevision
 from ..ground.protocol import IntentStorage, Reader
 from ..ground.query import Walk
 from ..ground.types import Edge, EdgeType
 from .base import Claims
-from .samples import NOON, a_batch, an_intent, edges, ids, link, one, put, state
+from .samples import NOON, a_batch, an_intent, edges, growing, ids, link, one, put, state
 
 T = TypeVar("T")
 
@@ -31,27 +31,27 @@ class WritingClaims(Claims):
         assert list(storage.entries()) == []
 
     def test_a_put_intent_is_there_at_the_revision_of_its_commit(self, storage: IntentStorage) -> None:
-        commit = put(storage, "a")
-        assert commit.revision == 1 == storage.revision
-        assert one(storage, "a") == an_intent("a", revision=1)
-        assert put(storage, an_intent("a", "Other")).revision == 2
-        assert one(storage, "a").revision == 2
+        first = put(storage, "a").revision
+        assert 0 < first == storage.revision
+        assert one(storage, "a") == an_intent("a", revision=first)
+        second = put(storage, an_intent("a", "Other")).revision
+        assert first < second == one(storage, "a").revision == storage.revision
 
     def test_a_put_that_expects_the_present_revision_is_taken(self, storage: IntentStorage) -> None:
-        put(storage, "a")
+        seen = put(storage, "a").revision
         put(storage, "b")
-        storage.apply(a_batch(Put(intent=an_intent("a", "New"), expected=1)))
-        assert (one(storage, "a").goal, one(storage, "a").revision) == ("New", 3)
+        made = storage.apply(a_batch(Put(intent=an_intent("a", "New"), expected=seen)))
+        assert (one(storage, "a").goal, one(storage, "a").revision) == ("New", made.revision)
 
     def test_a_stale_put_changes_nothing(self, storage: IntentStorage) -> None:
-        put(storage, "a")
-        put(storage, an_intent("a", "Second"))
+        seen = put(storage, "a").revision
+        last = put(storage, an_intent("a", "Second")).revision
         before = state(storage)
         with pytest.raises(StaleRevision) as refused:
-            storage.apply(a_batch(Put(intent=an_intent("a", "Third"), expected=1)))
-        assert (refused.value.id, refused.value.expected, refused.value.actual) == ("a", 1, 2)
+            storage.apply(a_batch(Put(intent=an_intent("a", "Third"), expected=seen)))
+        assert (refused.value.id, refused.value.expected, refused.value.actual) == ("a", seen, last)
         assert state(storage) == before
-        assert storage.revision == 2
+        assert storage.revision == last
 
     def test_a_put_that_expects_absence_refuses_what_is_there(self, storage: IntentStorage) -> None:
         storage.apply(a_batch(Put(intent=an_intent("a"), expected=0)))
@@ -65,18 +65,17 @@ class WritingClaims(Claims):
         assert storage.revision == 0
 
     def test_a_stale_drop_changes_nothing(self, storage: IntentStorage) -> None:
-        put(storage, "a")
-        put(storage, "a")
+        seen, last = (put(storage, "a").revision for _ in range(2))
         with pytest.raises(StaleRevision):
-            storage.apply(a_batch(Drop(id="a", expected=1)))
-        storage.apply(a_batch(Drop(id="a", expected=2)))
+            storage.apply(a_batch(Drop(id="a", expected=seen)))
+        storage.apply(a_batch(Drop(id="a", expected=last)))
         assert storage.fetch(["a"]) == [None]
 
     def test_a_dropped_id_may_be_stored_anew(self, storage: IntentStorage) -> None:
         put(storage, "a")
         storage.apply(a_batch(Drop(id="a")))
-        storage.apply(a_batch(Put(intent=an_intent("a", "Again"), expected=0)))
-        assert one(storage, "a") == an_intent("a", "Again", revision=3)
+        again = storage.apply(a_batch(Put(intent=an_intent("a", "Again"), expected=0)))
+        assert one(storage, "a") == an_intent("a", "Again", revision=again.revision)
 
     def test_an_intent_without_an_id_is_refused(self, storage: IntentStorage) -> None:
         with pytest.raises(Invalid):
@@ -85,10 +84,10 @@ class WritingClaims(Claims):
 
     def test_an_intent_over_a_mebibyte_is_refused(self, storage: IntentStorage) -> None:
         whole = an_intent("a", original_request="x" * (1024 * 1024 - 1000))
-        put(storage, whole)
+        made = put(storage, whole)
         with pytest.raises(Invalid):
             put(storage, whole.replace(original_request="é" * (512 * 1024)))
-        assert one(storage, "a") == whole.replace(revision=1)
+        assert one(storage, "a") == whole.replace(revision=made.revision)
 
     # --- edges ---
 
@@ -103,17 +102,17 @@ class WritingClaims(Claims):
     def test_an_edge_that_expects_absence_refuses_its_twin(self, storage: IntentStorage) -> None:
         put(storage, "a", "b")
         edge = Edge(source="b", type=EdgeType.RELATED_TO, target="a", created_at=NOON)
-        storage.apply(a_batch(Link(edge=edge, expected=0)))
+        made = storage.apply(a_batch(Link(edge=edge, expected=0)))
         with pytest.raises(AlreadyThere):
             storage.apply(a_batch(Link(edge=Edge(source="a", type=EdgeType.RELATED_TO, target="b"), expected=0)))
-        assert edges(storage) == [edge.replace(revision=2)]
+        assert edges(storage) == [edge.replace(revision=made.revision)]
 
     def test_linking_again_replaces_the_edge(self, storage: IntentStorage) -> None:
         put(storage, "a", "b")
         link(storage, ("a", "blocks", "b"))
         heavy = Edge(source="a", type=EdgeType.BLOCKS, target="b", weight=2.5, created_at=NOON)
-        storage.apply(a_batch(Link(edge=heavy)))
-        assert edges(storage) == [heavy.replace(revision=3)]
+        made = storage.apply(a_batch(Link(edge=heavy)))
+        assert edges(storage) == [heavy.replace(revision=made.revision)]
 
     def test_an_unlinked_edge_is_gone_and_the_intents_stay(self, storage: IntentStorage) -> None:
         put(storage, "a", "b")
@@ -138,7 +137,7 @@ class WritingClaims(Claims):
         gone = {change.key for change in commit.changes if isinstance(change, Unlink)}
         assert gone == {("a", "blocks", "b"), ("c", "depends_on", "a"), ("a", "related_to", "c")}
         assert isinstance(commit.changes[-1], Drop)
-        assert commit.revision == 3 == storage.revision
+        assert commit.revision == storage.revision
 
     def test_dropping_or_noting_a_missing_intent_is_refused(self, storage: IntentStorage) -> None:
         for change in (Drop(id="x"), Note(id="x", text="remember")):
@@ -147,17 +146,17 @@ class WritingClaims(Claims):
         assert storage.revision == 0
 
     def test_a_note_leaves_the_intent_as_it_is(self, storage: IntentStorage) -> None:
-        put(storage, "a")
+        seen = put(storage, "a").revision
         storage.apply(a_batch(Note(id="a", text="seen")))
-        assert one(storage, "a") == an_intent("a", revision=1)
-        storage.apply(a_batch(Put(intent=an_intent("a", "New"), expected=1)))
+        assert one(storage, "a") == an_intent("a", revision=seen)
+        storage.apply(a_batch(Put(intent=an_intent("a", "New"), expected=seen)))
         assert one(storage, "a").goal == "New"
 
     # --- all or nothing, once ---
 
     def test_a_failed_batch_leaves_no_trace(self, storage: IntentStorage) -> None:
         put(storage, "a", "b")
-        link(storage, ("a", "blocks", "b"))
+        reached = link(storage, ("a", "blocks", "b")).revision
         before = state(storage)
         good: list[Change] = [
             Put(intent=an_intent("c")),
@@ -178,7 +177,7 @@ class WritingClaims(Claims):
             with pytest.raises((Conflict, LookupError)):
                 storage.apply(a_batch(*good, last, id="failed"))
             assert state(storage) == before
-            assert storage.revision == 2
+            assert storage.revision == reached
             assert storage.commit("failed") is None
             assert len(list(storage.entries())) == 2
         storage.apply(a_batch(*good, id="failed"))
@@ -189,7 +188,7 @@ class WritingClaims(Claims):
             Put(intent=an_intent("a"), expected=0),
             Put(intent=an_intent("b"), expected=0),
             Link(edge=Edge(source="a", type=EdgeType.BLOCKS, target="b")),
-            Put(intent=an_intent("a", "Twice"), expected=1),
+            Put(intent=an_intent("a", "Twice")),
             Drop(id="b"),
         )
         commit = storage.apply(a_batch(*changes))
@@ -200,16 +199,16 @@ class WritingClaims(Claims):
     def test_the_same_commit_id_is_one_commit(self, storage: IntentStorage) -> None:
         batch = a_batch(Put(intent=an_intent("a"), expected=0), id="once", actor="me", reason="why")
         first = storage.apply(batch)
-        put(storage, "b")
+        last = put(storage, "b").revision
         assert storage.apply(batch) == first
         assert storage.apply(a_batch(Put(intent=an_intent("z")), id="once")) == first
         assert ids(storage, sort="id") == ["a", "b"]
-        assert storage.revision == 2
+        assert storage.revision == last
 
     def test_the_same_commit_id_from_many_threads_is_one_commit(self, storage: IntentStorage) -> None:
         batch = a_batch(Put(intent=an_intent("a"), expected=0), id="once")
-        assert {commit.revision for commit in at_once(lambda _: storage.apply(batch), 8)} == {1}
-        assert storage.revision == 1
+        assert {commit.revision for commit in at_once(lambda _: storage.apply(batch), 8)} == {storage.revision}
+        assert len(list(storage.entries())) == 1
 
     def test_a_batch_without_an_id_gets_a_fresh_one(self, storage: IntentStorage) -> None:
         first, second = put(storage, "a"), put(storage, "a")
@@ -218,7 +217,7 @@ class WritingClaims(Claims):
     def test_the_commit_says_what_was_asked(self, storage: IntentStorage) -> None:
         commit = put(storage, "a", id="c-1", actor="planner", reason="because\nit must")
         assert (commit.id, commit.actor, commit.reason, commit.at) == ("c-1", "planner", "because\nit must", NOON)
-        assert commit.changes == (Put(intent=an_intent("a", revision=1)),)
+        assert commit.changes == (Put(intent=an_intent("a", revision=commit.revision)),)
         assert commit.hash
 
     # --- many batches ---
@@ -226,8 +225,10 @@ class WritingClaims(Claims):
     def test_batches_applied_together_are_commits_of_their_own(self, storage: IntentStorage) -> None:
         batches = [a_batch(Put(intent=an_intent(f"i{n}")), id=f"c{n}") for n in range(20)]
         commits = storage.apply_all([*batches, batches[3]])
-        assert [commit.revision for commit in commits] == [*range(1, 21), 4]
-        assert [commit.id for commit in storage.entries()] == [f"c{n}" for n in range(20)]
+        assert commits[20] == commits[3]
+        assert list(storage.entries()) == commits[:20]
+        assert growing(commits[:20])
+        assert [commit.id for commit in commits[:20]] == [f"c{n}" for n in range(20)]
         assert storage.apply_all([]) == []
 
     def test_batches_applied_together_stop_at_the_first_refused(self, storage: IntentStorage) -> None:
@@ -239,7 +240,7 @@ class WritingClaims(Claims):
         with pytest.raises(IntentMissing):
             storage.apply_all(batches)
         assert ids(storage) == ["a"]
-        assert storage.revision == 1
+        assert len(list(storage.entries())) == 1
 
     def test_a_later_batch_sees_the_earlier_ones(self, storage: IntentStorage) -> None:
         storage.apply_all(
@@ -247,7 +248,7 @@ class WritingClaims(Claims):
                 a_batch(Put(intent=an_intent("a"))),
                 a_batch(Put(intent=an_intent("b"))),
                 a_batch(Link(edge=Edge(source="a", type=EdgeType.BLOCKS, target="b"))),
-                a_batch(Put(intent=an_intent("a", "New"), expected=1)),
+                a_batch(Put(intent=an_intent("a", "New"))),
             ]
         )
         assert one(storage, "a").goal == "New"
@@ -280,7 +281,7 @@ class WritingClaims(Claims):
         ]
 
     def test_a_guard_that_raises_stores_nothing(self, storage: IntentStorage) -> None:
-        put(storage, "a")
+        last = put(storage, "a").revision
         before = state(storage)
         refusal = PolicyRefused("not on a Friday")
 
@@ -291,9 +292,8 @@ class WritingClaims(Claims):
             storage.apply(a_batch(Put(intent=an_intent("b")), id="refused"), guard=guard)
         assert refused.value is refusal
         assert state(storage) == before
-        assert (storage.revision, storage.commit("refused")) == (1, None)
-        put(storage, "b")
-        assert storage.revision == 2
+        assert (storage.revision, storage.commit("refused")) == (last, None)
+        assert last < put(storage, "b").revision == storage.revision
 
     def test_a_guard_is_not_asked_about_a_batch_that_does_not_fit(self, storage: IntentStorage) -> None:
         asked: list[int] = []
@@ -304,13 +304,15 @@ class WritingClaims(Claims):
     # --- threads, graphs ---
 
     def test_threads_that_commit_at_once_lose_nothing(self, storage: IntentStorage) -> None:
-        def work(who: int) -> list[int]:
-            return [put(storage, f"t{who}-{n}", id=f"c{who}-{n}").revision for n in range(8)]
+        def work(who: int) -> list[Commit]:
+            return [put(storage, f"t{who}-{n}", id=f"c{who}-{n}") for n in range(8)]
 
-        given = [revision for each in at_once(work, 6) for revision in each]
-        assert sorted(given) == list(range(1, 49))
-        assert len(ids(storage)) == 48
-        assert [commit.revision for commit in storage.entries()] == list(range(1, 49))
+        made = at_once(work, 6)
+        assert all(growing(each) for each in made)
+        whole = sorted((commit for each in made for commit in each), key=lambda commit: commit.revision)
+        assert growing(whole)
+        assert len(ids(storage)) == 48 == len(whole)
+        assert list(storage.entries()) == whole
         assert list(storage.verify()) == []
 
     def test_threads_that_compare_and_set_lose_no_update(self, storage: IntentStorage) -> None:
@@ -344,16 +346,16 @@ class WritingClaims(Claims):
             return True
 
         assert at_once(work, 6) == [True, False, True, False, True, False]
-        assert len(ids(storage)) == 18 == storage.revision
+        assert len(ids(storage)) == 18 == len(list(storage.entries()))
 
     def test_two_graphs_in_one_store_do_not_see_each_other(self, storage: IntentStorage, tmp_path: Path) -> None:
         other = self.make(tmp_path, "other")
         other.open()
         try:
             put(storage, "a", "b", id="c1")
-            link(storage, ("a", "blocks", "b"))
-            put(other, an_intent("a", "Elsewhere"), id="c1")
-            assert (storage.revision, other.revision) == (2, 1)
+            tie = link(storage, ("a", "blocks", "b"))
+            there = put(other, an_intent("a", "Elsewhere"), id="c1")
+            assert (storage.revision, other.revision) == (tie.revision, there.revision)
             assert (one(storage, "a").goal, one(other, "a").goal) == ("Reach a", "Elsewhere")
             assert (ids(other), edges(other), len(list(other.entries()))) == (["a"], [], 1)
             assert len(other.trail("a")) == 1
