@@ -8,10 +8,10 @@ ARGS ?=
 # ARGS, ROWS and N reach the program in its environment, as all variables named on make's command line do.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types bench lock clean
+.PHONY: help demo test lint types bench bench-quality lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/.run ## the main job, as a story on the terminal
 	@PYTHONPATH=src $(PY) -m demo $(ARGS)
@@ -37,6 +37,9 @@ types: .venv/.dev ## mypy --strict
 
 bench: .venv/.dev ## measurements (ROWS= N= choose their size)
 	@$(PY) -m bench $(ARGS)
+
+bench-quality: .venv/.dev ## how good answers are, on real goals; writes docs/quality.md
+	@$(PY) -m bench.quality --write-docs
 
 clean: ## forget the environment and all caches
 	rm -rf .venv .venv.lock .coverage .coverage.* .coverage-run.* .hypothesis .import_linter_cache .mypy_cache \

@@ -54,7 +54,7 @@ def test_every_verb_is_declared_once_where_the_table_says() -> None:
         assert sorted(declared) == sorted(names)
     contract = "init add show list count set note rm start done fail suspend archive reopen link unlink edges tree path"
     contract += " ready blocked search history log import export apply backup restore copy verify compact stats"
-    contract += " impact critical-path conflicts cycles"
+    contract += " impact critical-path conflicts cycles infer"
     assert sorted(VERBS) == sorted(contract.split())
 
 
@@ -194,6 +194,10 @@ def test_every_shape_is_painted_both_ways(graph: IntentGraph) -> None:
         "intents": {"intents": [intent]},
         "moved": {"intents": [intent]},
         "path": {"path": None},
+        "proposals": {
+            "proposals": [{"edge": edges[0], "rule": "mention", "confidence": 0.5, "because": "its text says so"}],
+            "stored": 1,
+        },
         "receipt": {"intents": 1, "edges": 1, "revision": 1, "seal": "00"},
         "report": {"ok": False, "problems": [{"where": "here", "what": "odd"}]},
         "shown": {"intents": [{**intent, "labels": ["a"], "metadata": {"k": 1}}], "edges": edges},

@@ -13,11 +13,13 @@ import apsw
 from intentstore import Intent, IntentGraph, open_graph
 
 from .. import floors
-from ..measure import Pair, Row, Target, timed
-from ..setting import KINDS, Kind, Setting
+from ..measure import Pair, Row, Side, Target, timed, watching
+from ..samples import intents
+from ..setting import KINDS, Kind, Setting, fill
 
 _SIZE, _FAN = 1000, 4
 _TOGETHER = 2000
+_FURTHER = 30_000_000
 _WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 _SCHEMA = """
 CREATE TABLE edges (child TEXT NOT NULL, type TEXT NOT NULL, parent TEXT NOT NULL);
@@ -107,14 +109,46 @@ def _prepare(setting: Setting, kind: Kind) -> Iterator[Pair]:
             yield Pair(timed(_dicts(trees, root)), ours)
 
 
-ROWS = tuple(
+@contextmanager
+def _inference(setting: Setting) -> Iterator[Pair]:
+    with open_graph("memory:") as small, open_graph("memory:") as large:
+        fill(small, setting.few)
+        fill(large, setting.n)
+        yield Pair(_infer_next(small, setting), _infer_next(large, setting))
+
+
+def _infer_next(graph: IntentGraph, setting: Setting) -> Side:
+    given = iter([intent.replace(id="") for intent in intents(setting.rounds + 1, begin=_FURTHER)])
+    graph.infer([])
+
+    def side() -> float:
+        new = graph.store(next(given))
+        with watching() as watch:
+            graph.infer([new.id])
+        return watch.seconds
+
+    return side
+
+
+ROWS = (
+    *(
+        Row(
+            name=f"subtree/{kind}",
+            floor="`IN` lists level by level, decode of plain structs"
+            if kind == "sqlite"
+            else "a dict of lists, a dict",
+            ours="`descendants`: a thousand intents below one goal of a forest of N edges",
+            target=Target(1.2 if kind == "sqlite" else 1.0),
+            prepare=partial(_prepare, kind=kind),
+            rounds=50,
+        )
+        for kind in KINDS
+    ),
     Row(
-        name=f"subtree/{kind}",
-        floor="`IN` lists level by level, decode of plain structs" if kind == "sqlite" else "a dict of lists, a dict",
-        ours="`descendants`: a thousand intents below one goal of a forest of N edges",
-        target=Target(1.2 if kind == "sqlite" else 1.0),
-        prepare=partial(_prepare, kind=kind),
-        rounds=50,
-    )
-    for kind in KINDS
+        name="infer/next",
+        floor="`infer` for one more intent beside N/100",
+        ours="`infer` for one more intent beside N",
+        target=Target(2.0),
+        prepare=_inference,
+    ),
 )

@@ -13,6 +13,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from .graph.graph import Branch, IntentGraph, Report
+    from .graph.infer import Proposal
     from .graph.needs import CriticalPath, Cycle
     from .graph.relations import Clash, Impact
     from .graph.transaction import Transaction
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "graph.graph": "Branch IntentGraph Report",
+    "graph.infer": "Proposal",
     "graph.needs": "CriticalPath Cycle",
     "graph.relations": "Clash Impact",
     "graph.transaction": "Transaction",
@@ -131,6 +133,7 @@ __all__ = [
     "Page",
     "PolicyRefused",
     "Postgres",
+    "Proposal",
     "Put",
     "QueryInvalid",
     "ReadOnly",

@@ -227,6 +227,7 @@ _SHAPES: dict[str, Callable[[Mapping[str, Any], Short, Short], list[Block]]] = {
     "intents": _intents,
     "moved": _intents,
     "path": _path,
+    "proposals": view_fleet.proposals,
     "receipt": _facts,
     "report": _report,
     "shown": _shown,

@@ -50,3 +50,15 @@ def cycles(result: Mapping[str, Any], short: Short, when: Short) -> list[Block]:
     del when
     rows = [(" -> ".join(map(short, each["ids"])), "; ".join(each["because"])) for each in result["cycles"]]
     return [Table(("CIRCLE", "BECAUSE"), rows, "BECAUSE", "nobody waits in a circle")]
+
+
+def proposals(result: Mapping[str, Any], short: Short, when: Short) -> list[Block]:
+    """Draws each proposed edge with its reason."""
+    del when
+    rows = []
+    for each in result["proposals"]:
+        edge = each["edge"]
+        sentence = f"{short(edge['source'])} {edge['type']} {short(edge['target'])}"
+        rows.append((f"{each['confidence']:.2f}", each["rule"], sentence, each["because"]))
+    table = Table(("SURE", "RULE", "EDGE", "BECAUSE"), rows, "BECAUSE", "nothing to propose")
+    return [table, Line(f"stored {result['stored']} edges")] if result["stored"] else [table]

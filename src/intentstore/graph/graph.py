@@ -27,6 +27,7 @@ from .traverse import DOWNWARD, UPWARD, every_edge, path, reachable, refuse_cycl
 
 if TYPE_CHECKING:
     from . import (
+        infer,
         needs,
         relations,
         transfer,  # gzip and digests: imported by the verbs that carry a log, not by every start
@@ -74,6 +75,7 @@ class IntentGraph:
         self.storage, self.name = storage, graph
         self.actor = None if actor is None else check_name(actor, "actor")
         self._clock, self._new_id = clock, new_id
+        self._inference: infer.Inference | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -275,6 +277,35 @@ class IntentGraph:
         from .relations import conflicts
 
         return list(conflicts(self.storage))
+
+    def infer(
+        self,
+        ids: Iterable[IntentId] | None = None,
+        *,
+        rules: Iterable[str] | None = None,
+        least: float = 0.5,
+        store: bool = False,
+    ) -> Sequence[infer.Proposal]:
+        """Returns edges that rules propose at these intents, or anywhere, surest first; stores them if asked to.
+
+        ``least`` is the confidence below which nothing is proposed, ``rules`` names the rules that may (all, for None).
+        No edge is proposed that is there, or that would close a cycle: asking again after storing proposes nothing.
+        """
+        from .infer import Inference, chosen
+
+        if not 0 <= least <= 1:
+            raise FieldInvalid("least", f"is {least}", hint="give a confidence, 0 to 1")
+        asked = chosen(rules)
+        if self._inference is None:
+            self._inference = Inference(self.storage)
+        wanted = None if ids is None else [intent.id for intent in self.intents(ids)]
+        found = self._inference.propose(wanted, rules=asked, least=least)
+        if store and found:
+            with self.transaction(reason=f"inferred by {', '.join(sorted({each.rule for each in found}))}") as tx:
+                for each in found:
+                    edge = each.edge
+                    tx.link(edge.source, edge.type, edge.target, weight=edge.weight, metadata=edge.metadata)
+        return found
 
     def tree(self, id: IntentId | None = None, *, depth: int | None = None) -> list[Branch]:
         """Returns the intent with its subgoals below it, or every intent without a parent with its own."""

@@ -14,7 +14,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "goals": ("Goals", ("add", "show", "list", "count", "set", "note", "rm")),
     "life": ("Their life", ("start", "done", "fail", "suspend", "archive", "reopen")),
     "links": ("How they relate", ("link", "unlink", "edges", "tree", "path")),
-    "planning": ("What hangs on what", ("impact", "critical-path", "conflicts", "cycles")),
+    "planning": ("What hangs on what", ("impact", "critical-path", "conflicts", "cycles", "infer")),
     "questions": ("Questions", ("ready", "blocked", "search", "history", "log")),
     "files": ("In and out", ("import", "export", "apply")),
     "care": ("The store", ("init", "backup", "restore", "copy", "verify", "compact", "stats")),

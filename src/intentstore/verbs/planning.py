@@ -1,10 +1,12 @@
-"""Verbs about what hangs on what: impact, critical-path, conflicts, cycles."""
+"""Verbs about what hangs on what: impact, critical-path, conflicts, cycles, infer."""
 
 from __future__ import annotations
 
 from ..codec import jsonable
-from .declare import ID, Argument, Result, Session, Verb, positional
-from .reading import resolve
+from .declare import ID, Argument, Result, Session, Verb, flag, positional
+from .reading import resolve, resolve_all
+
+_RULES = ("id-part", "id-order", "mention", "heading", "sequence", "constraint", "resource", "similar")
 
 
 def impact(session: Session, /, *, id: str, limit: int) -> Result:
@@ -28,6 +30,16 @@ def conflicts(session: Session, /) -> Result:
 def cycles(session: Session, /) -> Result:
     """Returns the circles in which open intents wait for one another."""
     return {"cycles": jsonable(session.graph.cycles())}
+
+
+def infer(
+    session: Session, /, *, ids: tuple[str, ...] = (), rule: tuple[str, ...] = (), least: float, apply: bool
+) -> Result:
+    """Returns the edges that rules propose, and how many of them were stored."""
+    graph = session.graph
+    wanted = resolve_all(graph, ids) if ids else None
+    found = graph.infer(wanted, rules=rule or None, least=least, store=apply)
+    return {"proposals": jsonable(found), "stored": len(found) if apply else 0}
 
 
 VERBS = (
@@ -69,5 +81,21 @@ VERBS = (
         about="No relation alone can close a circle, but subgoals and dependencies together may: a goal that depends\n"
         "on its own subgoal never becomes ready. Shows a shortest circle of each such knot, step by step.",
         examples=("cycles",),
+    ),
+    Verb(
+        "infer",
+        "propose edges that nobody has drawn",
+        infer,
+        "proposals",
+        (
+            positional("ids", "only edges at these intents", many=True, required=False, metavar="ID"),
+            Argument("rule", "only by this rule", many=True, metavar="RULE", choices=_RULES),
+            Argument("least", "how sure a rule must be, 0 to 1", kind="number", default=0.5, metavar="C"),
+            flag("apply", "store what is proposed, in one commit"),
+        ),
+        writes=True,
+        about="Proposes edges by rules: ids that continue another's, texts that name another's id, steps in a row,\n"
+        "constraints that exclude each other, shared resources, similar goals. docs/quality.md measures each.",
+        examples=("infer", "infer 019a2f --least 0.3", "infer --rule id-part --rule mention --apply"),
     ),
 )
