@@ -26,6 +26,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """It is a `SearchesText`."""
     compacts: bool = False
     """It is a `Compacts`."""
+    notifies: bool = False
+    """It is a `Notifies`."""
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -127,6 +129,19 @@ class Compacts(Protocol):
 
     def compact(self) -> Mapping[str, Any]:
         """Returns ``{"bytes_before": …, "bytes_after": …}``."""
+        ...
+
+
+@runtime_checkable
+class Notifies(Protocol):
+    """Wakes those who follow the log, sooner than asking again and again would."""
+
+    def wait(self, since: Revision, timeout_s: float) -> bool:
+        """Returns True as soon as `entries` after ``since`` may have something to give, False when the time is over.
+
+        True may come too early: ask `entries`, and wait again. No commit is slept through: one that was there before
+        the call is answered at once. Many threads may wait; `close` ends their waiting with `Closed`.
+        """
         ...
 
 

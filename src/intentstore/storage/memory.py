@@ -24,6 +24,7 @@ class _Room:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
+        self.grown = threading.Condition(self.lock)
         self.index = Index()
         self.log: list[Commit] = []
         self.by_id: dict[str, Commit] = {}
@@ -36,7 +37,7 @@ _shared_lock = threading.Lock()
 class MemoryStorage:
     """Keeps one graph in memory. What it acknowledged lives as long as the process, and no longer."""
 
-    capabilities = Capabilities(searches_text=True)
+    capabilities = Capabilities(searches_text=True, notifies=True)
 
     def __init__(
         self,
@@ -58,7 +59,10 @@ class MemoryStorage:
 
     def close(self) -> None:
         """Lets go of the room; a private one opened again is as it was left."""
-        self._room = None
+        room, self._room = self._room, None
+        if room is not None:
+            with room.lock:
+                room.grown.notify_all()
 
     def _here(self) -> _Room:
         if self._room is None:
@@ -78,6 +82,7 @@ class MemoryStorage:
             room.index.lay(settled.draft, settled.commit.revision)
             room.log.append(settled.commit)
             room.by_id[settled.commit.id] = settled.commit
+            room.grown.notify_all()
             return settled.commit
 
     def apply_all(self, batches: Sequence[Batch]) -> list[Commit]:
@@ -118,6 +123,13 @@ class MemoryStorage:
         with room.lock:
             log = list(room.log)
         return (commit for commit in log if commit.revision > since)
+
+    def wait(self, since: Revision, timeout_s: float) -> bool:
+        """Returns True as soon as there is a commit after ``since``, False when the time is over."""
+        room = self._here()
+        with room.lock:
+            room.grown.wait_for(lambda: self._room is not room or room.index.revision > since, timeout_s)
+            return self._here().index.revision > since
 
     def trail(self, id: IntentId) -> list[Entry]:
         """Returns every change of the intent and of the edges at it, oldest first."""

@@ -12,7 +12,7 @@ from typing import Any
 from ..ground.change import Put
 from ..ground.errors import StorageError
 from ..ground.identity import uuid7
-from ..ground.protocol import Compacts, IntentStorage, ListsGraphs, SearchesText
+from ..ground.protocol import Compacts, IntentStorage, ListsGraphs, Notifies, SearchesText
 from ..ground.query import EVERYTHING, Page, Walk
 from .samples import a_batch, an_intent, put
 
@@ -35,6 +35,7 @@ CALLS: dict[str, Call] = {
     "facts": lambda storage: dict(storage.facts()),
     "search": lambda storage: storage.search("sample", 10),
     "compact": lambda storage: storage.compact(),
+    "wait": lambda storage: storage.wait(2**62, 0.001),
     "graphs": lambda storage: storage.graphs(),
 }
 """How each protocol member is used, its answer consumed to the end."""
@@ -42,7 +43,9 @@ CALLS: dict[str, Call] = {
 
 def calls(storage: IntentStorage) -> dict[str, Call]:
     """Returns a call for every member of every protocol the storage fulfils; fails if one is not known here."""
-    protocols = [IntentStorage] + [each for each in (SearchesText, Compacts, ListsGraphs) if isinstance(storage, each)]
+    protocols = [IntentStorage] + [
+        each for each in (SearchesText, Compacts, Notifies, ListsGraphs) if isinstance(storage, each)
+    ]
     names = {
         name
         for protocol in protocols

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from ..ground.change import Put
 from ..ground.errors import Closed, StaleRevision
-from ..ground.protocol import Compacts, IntentStorage, ListsGraphs, SearchesText
+from ..ground.protocol import Compacts, IntentStorage, ListsGraphs, Notifies, SearchesText
 from ..ground.query import IntentFilter
 from .base import Claims, needs
 from .driver import Call, calls
@@ -47,6 +49,7 @@ class LastingClaims(Claims):
     def test_a_declared_power_is_there(self, storage: IntentStorage) -> None:
         assert isinstance(storage, SearchesText) or not storage.capabilities.searches_text
         assert isinstance(storage, Compacts) or not storage.capabilities.compacts
+        assert isinstance(storage, Notifies) or not storage.capabilities.notifies
 
     def test_graphs_of_one_store_are_listed(self, storage: IntentStorage, tmp_path: Path) -> None:
         if not isinstance(storage, ListsGraphs):
@@ -139,6 +142,59 @@ class LastingClaims(Claims):
         assert again.commit("first") == log[0]
         assert list(again.verify()) == []
         again.close()
+
+    # --- waiting for commits ---
+
+    @needs("notifies")
+    def test_a_commit_wakes_who_waits_for_it(self, storage: IntentStorage) -> None:
+        assert isinstance(storage, Notifies)
+        assert storage.wait(0, 0.01) is False
+        woken: list[bool] = []
+        waiting = threading.Thread(target=lambda: woken.append(storage.wait(0, 30)))
+        waiting.start()
+        time.sleep(0.05)
+        made = put(storage, "a")
+        waiting.join(30)
+        assert woken == [True]
+        assert storage.wait(0, 30) is True
+        assert storage.wait(made.revision, 0.01) is False
+
+    @needs("notifies", "multi_process")
+    def test_a_commit_of_another_wakes_who_waits_for_it(self, storage: IntentStorage, tmp_path: Path) -> None:
+        assert isinstance(storage, Notifies)
+        other = self.make(tmp_path)
+        other.open()
+        last = put(other, "a").revision
+        assert storage.wait(0, 30) is True
+        for name in "bcd":
+            woken: list[bool] = []
+            waiting = threading.Thread(target=lambda at=last, woken=woken: woken.append(storage.wait(at, 30)))
+            waiting.start()
+            time.sleep(0.02)
+            made = put(other, name)
+            waiting.join(30)
+            assert woken == [True]
+            assert [commit.id for commit in storage.entries(last)] == [made.id]
+            last = made.revision
+        other.close()
+
+    @needs("notifies")
+    def test_closing_ends_the_waiting(self, storage: IntentStorage) -> None:
+        assert isinstance(storage, Notifies)
+        told: list[object] = []
+
+        def wait() -> None:
+            try:
+                told.append(storage.wait(0, 30))
+            except Closed as closed:
+                told.append(closed)
+
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        time.sleep(0.05)
+        storage.close()
+        waiting.join(30)
+        assert [type(each) for each in told] == [Closed]
 
     # --- several at once ---
 
