@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..measure import Row
-from . import cold, get, importing, listing, opening, relations, seed, store
+from . import awaited, cold, get, importing, listing, opening, relations, seed, store
 
 ROWS: tuple[Row, ...] = (
     *store.ROWS,
@@ -14,6 +14,7 @@ ROWS: tuple[Row, ...] = (
     *relations.ROWS,
     *seed.ROWS,
     *cold.ROWS,
+    *awaited.ROWS,
 )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from .aio import AsyncIntentGraph, open_graph_async
     from .graph.graph import Branch, IntentGraph, Report
     from .graph.infer import Proposal
     from .graph.needs import CriticalPath, Cycle
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from .storage.choose import File, InMemory, Postgres, Sqlite, StorageConfig
 
 _HOMES = {
+    "aio": "AsyncIntentGraph open_graph_async",
     "graph.graph": "Branch IntentGraph Report",
     "graph.infer": "Proposal",
     "graph.needs": "CriticalPath Cycle",
@@ -88,6 +90,7 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "AlreadyThere",
+    "AsyncIntentGraph",
     "Batch",
     "Branch",
     "Busy",
@@ -156,4 +159,5 @@ __all__ = [
     "Value",
     "__version__",
     "open_graph",
+    "open_graph_async",
 ]

@@ -124,6 +124,15 @@ class SearchesText(Protocol):
 
 
 @runtime_checkable
+class Peeks(Protocol):
+    """Can tell at once what it holds in memory: an event loop then need not send a thread."""
+
+    def peek(self, ids: Sequence[IntentId]) -> list[Intent | None] | None:
+        """Returns what `fetch` would, within a millisecond; None where that cannot be promised: ask `fetch` then."""
+        ...
+
+
+@runtime_checkable
 class Compacts(Protocol):
     """Can rewrite itself smaller or faster to open, without losing history."""
 

@@ -411,6 +411,15 @@ class FileStorage:
         """Returns the intents in the order of the ids, None for each that is not there."""
         return self._fresh().fetch(ids)
 
+    def peek(self, ids: Sequence[IntentId]) -> list[Intent | None] | None:
+        """Returns what `fetch` would; None where other processes' commits are to be read first, or much decoded."""
+        self._check_open()
+        try:
+            behind = self._segments.at_end or self._disk.size(self._segments.fd) != self._seen
+        except OSError:  # closed meanwhile, or worse: `fetch` says so
+            return None
+        return None if behind else self._index.peek(ids)
+
     def neighbours(self, ids: Sequence[IntentId], walk: Walk) -> list[Edge]:
         """Returns the edges at any of the ids that the walk takes."""
         index = self._fresh()

@@ -38,6 +38,8 @@ from .match import matches
 from .words import WordIndex, snippet
 
 _SORTS = ("created_at", "updated_at", "priority", "goal", "id")
+_PEEK_BYTES = 16 << 10
+"""Of intents not yet decoded: 16 KiB take 0.2 ms."""
 _ALL: tuple[IntentStatus, ...] = tuple(IntentStatus)
 
 
@@ -71,6 +73,14 @@ class Index:
                     self._intents[id] = intent
             return intent
         return found  # type: ignore[return-value]  # bytes went the other way
+
+    def peek(self, ids: Sequence[IntentId]) -> list[Intent | None] | None:
+        """Returns what `fetch` would, unless so much is to be decoded that it might take a millisecond."""
+        size = 0
+        for id in ids:
+            held = self._intents.get(id)
+            size += len(held) if type(held) is bytes else 32
+        return self.fetch(ids) if size <= _PEEK_BYTES else None
 
     def linked(self, keys: Sequence[EdgeKey]) -> list[Edge | None]:
         """Returns the edges with these keys, None for each that is not there."""

@@ -1,0 +1,227 @@
+"""Every verb of `IntentGraph` as a coroutine. Owns the lanes; what a verb means is the sync face's to say."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable, Coroutine
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from ..graph.graph import IntentGraph
+from ..graph.transaction import Transaction
+from ..ground.errors import Closed, FieldInvalid
+from ..ground.protocol import IntentStorage, Peeks
+from ..ground.types import Intent, IntentId, Revision
+from .bridge import Bridge, Work
+from .lanes import PACE, Lanes
+from .verb import like, reading, streaming, writing
+
+if TYPE_CHECKING:
+    from ..graph import transfer
+
+T = TypeVar("T")
+READERS, WRITERS = 2, 8
+"""Threads of a graph: as many readers as pay under one interpreter lock; as many writers as then share one sync."""
+_INLINE_S = 0.0005
+"""How long gets may be answered without a hop before the other tasks get their turn."""
+
+
+class Recording:
+    """A block whose changes become one commit: recorded as they come, applied in one call when the block ends.
+
+    ``async with`` gives the `Transaction` to record with. Nothing is held open while the block awaits.
+    """
+
+    def __init__(self, write: Callable[[Work[None]], Coroutine[Any, Any, None]], tx: Transaction) -> None:
+        self._write, self._tx = write, tx
+
+    async def __aenter__(self) -> Transaction:
+        return self._tx.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None and len(self._tx):
+            await self._write(lambda: self._tx.__exit__(None, None, None))
+        else:
+            self._tx.__exit__(kind, error, trace)
+
+
+class AsyncIntentGraph:
+    """An `IntentGraph` for asyncio and trio: the same verbs, awaited. `open_graph_async` makes one.
+
+    Work runs on threads of the graph's own. A cancelled await leaves all of a write or nothing of it: what had not
+    begun never does, what had begun goes on to its end; to repeat it under the same commit id is harmless.
+    """
+
+    def __init__(self, graph: IntentGraph, bridge: Bridge, lanes: Lanes) -> None:
+        self.sync = graph
+        self._bridge = bridge
+        self._readers, self._writers = Lanes("read", most=READERS), lanes
+        self._peek = graph.storage.peek if isinstance(graph.storage, Peeks) else None
+        self._turn_at = 0.0
+        self._closed = False
+        PACE.hasten()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def storage(self) -> IntentStorage:
+        """The storage beneath; its methods block."""
+        return self.sync.storage
+
+    @property
+    def name(self) -> str:
+        """The graph's name in its store."""
+        return self.sync.name
+
+    @property
+    def actor(self) -> str | None:
+        """Who writes through this face, as the history tells it."""
+        return self.sync.actor
+
+    async def _read(self, work: Work[T]) -> T:
+        self._check_open()
+        return await self._bridge.run(self._readers, work)
+
+    async def _write(self, work: Work[T]) -> T:
+        self._check_open()
+        return await self._bridge.run(self._writers, work)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            _ = self.storage.revision  # it says best that it is closed
+            raise Closed("the graph is closed", hint="open it again")
+
+    async def close(self) -> None:
+        """Lets go of the storage. Closing twice is harmless."""
+        if not self._closed:
+            self._closed = True
+            PACE.relax()
+            await self._bridge.end(self._writers, self._end)
+
+    def _end(self) -> None:
+        for lanes in (self._readers, self._writers):
+            lanes.stop()
+        self.sync.close()
+
+    # --- reading by id ---
+
+    @like(IntentGraph.get)
+    async def get(self, id: IntentId) -> Intent | None:
+        found = None if self._peek is None else self._peek((id,))
+        if found is None:
+            return await self._read(lambda: self.sync.get(id))
+        if time.monotonic() - self._turn_at > _INLINE_S:  # a task that only gets would keep the others waiting
+            await self._bridge.checkpoint()
+            self._turn_at = time.monotonic()
+        return found[0]
+
+    intent = reading(IntentGraph.intent)
+    fetch = reading(IntentGraph.fetch)
+    intents = reading(IntentGraph.intents)
+
+    # --- writing ---
+
+    @like(IntentGraph.transaction)
+    def transaction(self, *, reason: str | None = None, commit_id: str | None = None) -> Recording:
+        return Recording(self._write, self.sync.transaction(reason=reason, commit_id=commit_id))
+
+    async def transact(
+        self, work: Callable[[Transaction], T], *, reason: str | None = None, commit_id: str | None = None
+    ) -> T:
+        """Runs a plain function inside a transaction on a lane, and returns what it returned once that is durable.
+
+        What the function records becomes one commit; if it raises, nothing is stored. It must not await.
+        """
+
+        def whole() -> T:
+            with self.sync.transaction(reason=reason, commit_id=commit_id) as tx:
+                return _plain(work(tx))
+
+        return await self._write(whole)
+
+    async def run(self, work: Callable[[IntentGraph], T]) -> T:
+        """Runs a plain function with the sync graph on a lane, and returns what it returned: many verbs, one hop."""
+        return await self._write(lambda: _plain(work(self.sync)))
+
+    apply = writing(IntentGraph.apply)
+    store = writing(IntentGraph.store)
+    update = writing(IntentGraph.update)
+    delete = writing(IntentGraph.delete)
+    note = writing(IntentGraph.note)
+
+    # --- edges ---
+
+    link = writing(IntentGraph.link)
+    unlink = writing(IntentGraph.unlink)
+    edges = reading(IntentGraph.edges)
+    edges_of = reading(IntentGraph.edges_of)
+    parents = reading(IntentGraph.parents)
+    children = reading(IntentGraph.children)
+    ancestors = reading(IntentGraph.ancestors)
+    descendants = reading(IntentGraph.descendants)
+    path = reading(IntentGraph.path)
+    tree = reading(IntentGraph.tree)
+
+    # --- questions ---
+
+    list = reading(IntentGraph.list)
+    each = streaming(IntentGraph.each)
+    count = reading(IntentGraph.count)
+    ready = reading(IntentGraph.ready)
+    blocked = reading(IntentGraph.blocked)
+    search = reading(IntentGraph.search)
+
+    # --- lifecycle ---
+
+    start = writing(IntentGraph.start)
+    complete = writing(IntentGraph.complete)
+    fail = writing(IntentGraph.fail)
+    suspend = writing(IntentGraph.suspend)
+    archive = writing(IntentGraph.archive)
+    reopen = writing(IntentGraph.reopen)
+
+    # --- the log ---
+
+    @property
+    async def revision(self) -> Revision:
+        """The sequence number of the last commit; 0 when there is none."""
+        return await self._read(lambda: self.sync.revision)
+
+    history = reading(IntentGraph.history)
+    entries = streaming(IntentGraph.entries)
+    commit = reading(IntentGraph.commit)
+
+    # --- care ---
+
+    backup = reading(IntentGraph.backup)
+    restore = writing(IntentGraph.restore)
+
+    @like(IntentGraph.copy)
+    async def copy(
+        self, to: AsyncIntentGraph | IntentGraph, *, progress: transfer.Progress | None = None
+    ) -> transfer.Receipt:
+        target = to.sync if isinstance(to, AsyncIntentGraph) else to
+        return await self._read(lambda: self.sync.copy(target, progress=progress))
+
+    receipt = reading(IntentGraph.receipt)
+    verify = reading(IntentGraph.verify)
+    compact = writing(IntentGraph.compact)
+    health = reading(IntentGraph.health)
+    stats = reading(IntentGraph.stats)
+    graphs = reading(IntentGraph.graphs)
+
+
+def _plain(result: T) -> T:
+    if inspect.iscoroutine(result):
+        result.close()
+        raise FieldInvalid("work", "is a coroutine function", hint="give a plain function; await before or after it")
+    return result
