@@ -170,6 +170,13 @@ class AsyncIntentGraph:
     descendants = reading(IntentGraph.descendants)
     path = reading(IntentGraph.path)
     tree = reading(IntentGraph.tree)
+    common_ancestor = reading(IntentGraph.common_ancestor)
+    impact = reading(IntentGraph.impact)
+    critical_path = reading(IntentGraph.critical_path)
+    cycles = reading(IntentGraph.cycles)
+    components = reading(IntentGraph.components)
+    conflicts = reading(IntentGraph.conflicts)
+    infer = writing(IntentGraph.infer)
 
     # --- questions ---
 
