@@ -5,10 +5,11 @@ PYTHON ?= python3
 PY := .venv/bin/python
 JOBS ?= 2
 ARGS ?=
+SEED ?= 1
 # ARGS, ROWS and N reach the program in its environment, as all variables named on make's command line do.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types bench bench-quality lock clean
+.PHONY: help demo test faults lint types bench bench-quality lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +27,9 @@ test: .venv/.dev ## all tests, and full coverage of the storages (ARGS='tests/te
 	echo "Coverage of everything: $$($(PY) -m coverage report --format=total) %. Of the storages, which must be 100 %:" && \
 	$(PY) -m coverage report --include='src/intentstore/storage/*' --fail-under=100; \
 	status=$$?; mv "$$COVERAGE_FILE" .coverage; exit $$status
+
+faults: .venv/.dev ## the fault table, long (SEED= another chance, ARGS= some rows); writes docs/durability.md
+	@$(PY) -m tests.faults --long --seed $(SEED) --write-docs $(ARGS)
 
 lint: .venv/.dev ## style, layout and floors
 	$(PY) -m ruff check .
