@@ -53,8 +53,9 @@ def test_every_verb_is_declared_once_where_the_table_says() -> None:
         declared = [each.name for each in import_module(f"intentstore.verbs.{module}").VERBS]
         assert sorted(declared) == sorted(names)
     contract = "init add show list count set note rm start done fail suspend archive reopen link unlink edges tree path"
-    contract += " ready blocked search history log import export apply backup restore copy verify compact stats"
     contract += " impact critical-path conflicts cycles infer"
+    contract += " ready blocked search history log diff undo blame timeline"
+    contract += " import export apply backup restore copy verify compact stats"
     assert sorted(VERBS) == sorted(contract.split())
 
 
@@ -125,7 +126,8 @@ def test_every_error_has_an_outcome() -> None:
     from intentstore.ground import errors
 
     expected = {
-        "Missing": 3, "IntentMissing": 3, "EdgeMissing": 3, "Conflict": 4, "AlreadyThere": 4, "StaleRevision": 4,
+        "Missing": 3, "IntentMissing": 3, "EdgeMissing": 3, "CommitMissing": 3, "RevisionMissing": 3,
+        "Conflict": 4, "AlreadyThere": 4, "StaleRevision": 4,
         "LeaseHeld": 4, "Invalid": 5, "FieldInvalid": 5, "TransitionRefused": 5, "CycleRefused": 5, "QueryInvalid": 5,
         "RtfsSyntaxError": 5, "PolicyRefused": 6, "Unsupported": 7, "Unavailable": 8, "Busy": 8, "Full": 8,
         "StorageError": 9, "Corrupt": 9, "TooNew": 9, "ReadOnly": 9, "Closed": 9, "Locked": 9, "IntentStoreError": 1,
@@ -181,6 +183,22 @@ def test_every_shape_is_painted_both_ways(graph: IntentGraph) -> None:
         "cycles": {"cycles": [{"ids": ["a", "b"], "because": ["a waits for b", "b waits for a"]}]},
         "count": {"count": 1, "by": {"active": 1}},
         "deleted": {"deleted": ["a"], "edges": 1},
+        "differences": {
+            "changes": [
+                {"how": "added", "after": intent},
+                {"how": "removed", "before": edges[0]},
+                {
+                    "how": "changed",
+                    "before": intent,
+                    "after": intent,
+                    "fields": [
+                        {"field": "priority", "before": 1, "after": 2},
+                        {"field": "metadata", "key": {"$keyword": "k"}},
+                        {"field": "labels", "key": "ci", "after": True},
+                    ],
+                },
+            ]
+        },
         "edge": {"edge": {**edges[0], "weight": 0.5}},
         "edges": {"edges": edges},
         "entries": {"entries": entries},
@@ -193,6 +211,7 @@ def test_every_shape_is_painted_both_ways(graph: IntentGraph) -> None:
         "intent": {"intent": intent},
         "intents": {"intents": [intent]},
         "moved": {"intents": [intent]},
+        "origins": {"fields": [{"field": "goal", "value": "G", "revision": 1, "commit": "c", "at": entries[0]["at"]}]},
         "path": {"path": None},
         "proposals": {
             "proposals": [{"edge": edges[0], "rule": "mention", "confidence": 0.5, "because": "its text says so"}],
@@ -201,6 +220,7 @@ def test_every_shape_is_painted_both_ways(graph: IntentGraph) -> None:
         "receipt": {"intents": 1, "edges": 1, "revision": 1, "seal": "00"},
         "report": {"ok": False, "problems": [{"where": "here", "what": "odd"}]},
         "shown": {"intents": [{**intent, "labels": ["a"], "metadata": {"k": 1}}], "edges": edges},
+        "stages": {"timeline": [{"status": None, "since": entries[0]["at"], "revision": 1, "commit": "c"}]},
         "store": {"store": "sqlite:x", "graph": "g"},
         "tree": {"tree": [{**leaf, "id": "a", "children": [leaf]}]},
         "unlinked": {"deleted": 1},

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .graph.infer import Proposal
     from .graph.needs import CriticalPath, Cycle
     from .graph.relations import Clash, Impact
+    from .graph.timeline import Difference, FieldChange, Origin, Stage
     from .graph.transaction import Transaction
     from .graph.transfer import Receipt
     from .ground.change import Batch, Change, Commit, Drop, Entry, Link, Note, Put, Unlink
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         AlreadyThere,
         Busy,
         Closed,
+        CommitMissing,
         Conflict,
         Corrupt,
         CycleRefused,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
         PolicyRefused,
         QueryInvalid,
         ReadOnly,
+        RevisionMissing,
         RtfsSyntaxError,
         StaleRevision,
         StorageError,
@@ -59,13 +62,14 @@ _HOMES = {
     "graph.infer": "Proposal",
     "graph.needs": "CriticalPath Cycle",
     "graph.relations": "Clash Impact",
+    "graph.timeline": "Difference FieldChange Origin Stage",
     "graph.transaction": "Transaction",
     "graph.transfer": "Receipt",
     "ground.change": "Batch Change Commit Drop Entry Link Note Put Unlink",
     "ground.errors": (
-        "AlreadyThere Busy Closed Conflict Corrupt CycleRefused EdgeMissing FieldInvalid Full IntentMissing"
-        " IntentStoreError Invalid LeaseHeld Locked Missing PolicyRefused QueryInvalid ReadOnly RtfsSyntaxError"
-        " StaleRevision StorageError TooNew TransitionRefused Unavailable Unsupported"
+        "AlreadyThere Busy Closed CommitMissing Conflict Corrupt CycleRefused EdgeMissing FieldInvalid Full"
+        " IntentMissing IntentStoreError Invalid LeaseHeld Locked Missing PolicyRefused QueryInvalid ReadOnly"
+        " RevisionMissing RtfsSyntaxError StaleRevision StorageError TooNew TransitionRefused Unavailable Unsupported"
     ),
     "ground.query": "ConnectedTo Found HasEdge Hit IntentFilter Page Sort",
     "ground.types": "Edge EdgeType Intent IntentStatus",
@@ -99,18 +103,21 @@ __all__ = [
     "Closed",
     "Code",
     "Commit",
+    "CommitMissing",
     "Conflict",
     "ConnectedTo",
     "Corrupt",
     "CriticalPath",
     "Cycle",
     "CycleRefused",
+    "Difference",
     "Drop",
     "Edge",
     "EdgeMissing",
     "EdgeType",
     "Entry",
     "ErrorValue",
+    "FieldChange",
     "FieldInvalid",
     "File",
     "Found",
@@ -133,6 +140,7 @@ __all__ = [
     "Map",
     "Missing",
     "Note",
+    "Origin",
     "Page",
     "PolicyRefused",
     "Postgres",
@@ -143,9 +151,11 @@ __all__ = [
     "Receipt",
     "Report",
     "Resource",
+    "RevisionMissing",
     "RtfsSyntaxError",
     "Sort",
     "Sqlite",
+    "Stage",
     "StaleRevision",
     "StorageConfig",
     "StorageError",

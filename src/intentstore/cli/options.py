@@ -16,6 +16,7 @@ GLOBALS = (
         "store", "the store: memory:, file:DIR, sqlite:PATH (else $INTENTSTORE_URL, else .intents/)", metavar="URL"
     ),
     Argument("graph", "the graph in it (else $INTENTSTORE_GRAPH, else the store's own)", metavar="NAME"),
+    Argument("as_of", "look at the graph as it was after a revision, or at a time (reading verbs)", metavar="REV|TIME"),
     Argument("actor", "who does it; kept in the history (else $INTENTSTORE_ACTOR)", metavar="NAME"),
     Argument("json", "print the result as one JSON document", kind="flag", default=False),
     Argument("quiet", "print nothing but errors, and the id of what was added", kind="flag", default=False),
@@ -29,6 +30,7 @@ class Asked(NamedTuple):
     given: dict[str, Any]
     store: str | None = None
     graph: str | None = None
+    as_of: str | None = None
     actor: str | None = None
     json: bool = False
     quiet: bool = False

@@ -40,6 +40,8 @@ def parse(words: Sequence[str]) -> Asked:
     for argument in chosen.arguments:
         if argument.many:
             given[argument.name] = tuple(given[argument.name] or ())
+    if common["as_of"] is not None and (chosen.writes or not chosen.opens):
+        raise Usage(f"{chosen.name} does not look at the past", hint="--as-of is for verbs that only read the graph")
     return Asked(chosen, given, **common)
 
 

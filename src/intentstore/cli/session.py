@@ -45,8 +45,15 @@ class CommandSession:
     def graph(self) -> IntentGraph:
         if self.opened is None:
             assert self._asked.verb is not None
-            self.opened = self.open(self._asked.store, create=self._asked.verb.writes)
+            opened = self.open(self._asked.store, create=self._asked.verb.writes)
+            self.opened = opened if self._asked.as_of is None else self._past(opened, self._asked.as_of)
         return self.opened
+
+    def _past(self, graph: IntentGraph, as_of: str) -> IntentGraph:
+        """Returns the graph as it was: the one place where the past comes in, so every reading verb has it."""
+        from ..verbs.reading import read_point
+
+        return self._stack.enter_context(graph.at(read_point(as_of, "as_of")))
 
     def open(self, where: str | None, *, create: bool) -> IntentGraph:
         """Opens a store for a reading verb read-only: reading leaves no trace, and never makes an empty store."""

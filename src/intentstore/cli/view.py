@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from . import view_fleet
+from . import view_fleet, view_past
 from .blocks import Block, Card, Line, Row, Short, Table, Tree
+from .phrases import fact_text, sentence
 
 
 def blocks(shape: str, result: Mapping[str, Any], short: Short, when: Short) -> list[Block]:
@@ -40,29 +41,12 @@ _TITLE = ("id", "goal")
 def _shown(result: Mapping[str, Any], short: Short, when: Short) -> list[Block]:
     found: list[Block] = []
     for intent in result["intents"]:
-        facts = [(field, _fact(field, fact, when)) for field, fact in intent.items() if field not in _TITLE]
+        facts = [(field, fact_text(field, fact, when)) for field, fact in intent.items() if field not in _TITLE]
         facts.insert(0, ("id", intent["id"]))
         mine = [edge for edge in result["edges"] if intent["id"] in (edge["source"], edge["target"])]
-        facts.extend(("edge", _sentence(edge, short)) for edge in mine)
+        facts.extend(("edge", sentence(edge, short)) for edge in mine)
         found.append(Card(intent["goal"], facts))
     return found
-
-
-def _fact(field: str, fact: Any, when: Short) -> str:
-    if field.endswith("_at"):
-        return when(fact)
-    if field == "labels":
-        return ", ".join(fact)
-    if isinstance(fact, str):
-        return fact
-    import msgspec
-
-    return msgspec.json.encode(fact).decode()
-
-
-def _sentence(edge: Mapping[str, Any], short: Short) -> str:
-    weight = f"  (weight {edge['weight']})" if "weight" in edge else ""
-    return f"{short(edge['source'])} {edge['type']} {short(edge['target'])}{weight}"
 
 
 def _edges(result: Mapping[str, Any], short: Short, when: Short) -> list[Block]:
@@ -76,7 +60,7 @@ def _edges(result: Mapping[str, Any], short: Short, when: Short) -> list[Block]:
 
 def _edge(result: Mapping[str, Any], short: Short, when: Short) -> list[Block]:
     del when
-    return [Line(_sentence(result["edge"], short))]
+    return [Line(sentence(result["edge"], short))]
 
 
 def _path(result: Mapping[str, Any], short: Short, when: Short) -> list[Block]:
@@ -131,9 +115,9 @@ def _change(change: Mapping[str, Any], short: Short) -> str:
         case "drop":
             return "deleted"
         case "link":
-            return _sentence(change["edge"], short)
+            return sentence(change["edge"], short)
         case "unlink":
-            return f"no longer: {_sentence(change, short)}"
+            return f"no longer: {sentence(change, short)}"
     return f"note: {change.get('text', '')}"
 
 
@@ -200,7 +184,7 @@ def _flat(facts: Mapping[str, Any], before: str) -> list[tuple[str, str]]:
         if isinstance(fact, dict):
             found.extend(_flat(fact, f"{before}{name}."))
         else:
-            found.append((f"{before}{name}", _fact("", fact, str)))
+            found.append((f"{before}{name}", fact_text("", fact, str)))
     return found
 
 
@@ -214,6 +198,7 @@ _SHAPES: dict[str, Callable[[Mapping[str, Any], Short, Short], list[Block]]] = {
     "critical_path": view_fleet.critical_path,
     "cycles": view_fleet.cycles,
     "deleted": _deleted,
+    "differences": view_past.differences,
     "edge": _edge,
     "edges": _edges,
     "entries": _entries,
@@ -226,11 +211,13 @@ _SHAPES: dict[str, Callable[[Mapping[str, Any], Short, Short], list[Block]]] = {
     "intent": _intent,
     "intents": _intents,
     "moved": _intents,
+    "origins": view_past.origins,
     "path": _path,
     "proposals": view_fleet.proposals,
     "receipt": _facts,
     "report": _report,
     "shown": _shown,
+    "stages": view_past.stages,
     "store": lambda r, _s, _w: [Line(f"graph {r['graph']} is kept in {r['store']}")],
     "tree": _tree,
     "unlinked": lambda r, _s, _w: [Line(f"deleted {r['deleted']} edge")],

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from ..ground.change import Batch, Change, Commit, Entry, Guard, Note, Put
-from ..ground.errors import FieldInvalid, IntentMissing, Unsupported
+from ..ground.errors import CommitMissing, FieldInvalid, IntentMissing, Unsupported
 from ..ground.identity import utc_now, uuid7
 from ..ground.protocol import IntentStorage, ListsGraphs, Problem
 from ..ground.query import EVERYTHING, Direction, Found, Hit, IntentFilter, Page, Sort, Walk
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         infer,
         needs,
         relations,
+        timeline,
         transfer,  # gzip and digests: imported by the verbs that carry a log, not by every start
     )
 
@@ -412,6 +413,54 @@ class IntentGraph:
     def commit(self, id: str) -> Commit | None:
         """Returns the commit with this commit id, or None."""
         return self.storage.commit(check_name(id, "commit_id"))
+
+    # --- time ---
+
+    def at(self, when: Revision | datetime) -> IntentGraph:
+        """Returns the graph as it was after a revision, or at a moment: every reading verb works on it.
+
+        It is read while it is asked, from this graph's storage: keep this one open. A time after the last commit
+        means the present; a revision that is not there yet is `RevisionMissing`.
+        """
+        from .log import as_revision
+        from .past import Past
+
+        past = Past(self.storage, as_revision(self.storage, when))
+        moment = when if isinstance(when, datetime) else past.moment()
+        return IntentGraph(past, graph=self.name, actor=self.actor, clock=lambda: moment or self._clock())
+
+    def diff(self, a: Revision | datetime, b: Revision | datetime | None = None) -> Sequence[timeline.Difference]:
+        """Returns what is otherwise at ``b`` (the present, if not given) than at ``a``; costs what changed between."""
+        from .log import as_revision
+        from .timeline import differences
+
+        end = self.revision if b is None else as_revision(self.storage, b)
+        return differences(self.storage, as_revision(self.storage, a), end)
+
+    def undo(self, commit: str, *, reason: str | None = None) -> Commit:
+        """Takes a commit back by a new one, which it returns; `Conflict` names the later commit that stands in the way.
+
+        An undo is a commit as any other: undone in its turn, it brings back what it took away. Notes stay.
+        """
+        from .undo import Undoing
+
+        wanted = self.commit(commit)
+        if wanted is None:
+            raise CommitMissing(commit)
+        undoing = Undoing(self.storage, wanted, now=self._clock())
+        return self._commit(tuple(undoing.changes()), reason=reason or f"undo commit {wanted.id}", guard=undoing.guard)
+
+    def blame(self, id: IntentId) -> Sequence[timeline.Origin]:
+        """Returns for each field of the intent, and each entry of its maps, the commit that set it."""
+        from .timeline import origins
+
+        return origins(self.storage, check_id(id, "id"))
+
+    def timeline(self, id: IntentId) -> Sequence[timeline.Stage]:
+        """Returns the statuses the intent went through, with their times and who moved it; of a deleted one too."""
+        from .timeline import stages
+
+        return stages(self.storage, check_id(id, "id"))
 
     # --- care ---
 

@@ -4,7 +4,7 @@
 
     IntentStoreError
     ├─ Invalid (ValueError)     FieldInvalid · TransitionRefused · CycleRefused · QueryInvalid · RtfsSyntaxError
-    ├─ Missing (LookupError)    IntentMissing · EdgeMissing
+    ├─ Missing (LookupError)    IntentMissing · EdgeMissing · CommitMissing · RevisionMissing
     ├─ Conflict                 AlreadyThere · StaleRevision · LeaseHeld
     ├─ PolicyRefused
     ├─ Unsupported
@@ -128,6 +128,26 @@ class EdgeMissing(Missing):
             source=source,
             type=str(type),
             target=target,
+        )
+
+
+class CommitMissing(Missing):
+    """No commit has this id."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(f"no commit {id!r} in this graph", hint="see the log for the ids of commits", id=id)
+
+
+class RevisionMissing(Missing):
+    """The log has no such revision: it is not there yet, or what it held was compacted away."""
+
+    def __init__(self, revision: int, last: int) -> None:
+        past = revision <= last
+        super().__init__(
+            f"revision {revision} {'is no longer in the log' if past else 'is not there yet'}; the last one is {last}",
+            hint="ask for a later revision" if past else f"ask for a revision from 0 to {last}",
+            revision=revision,
+            last=last,
         )
 
 

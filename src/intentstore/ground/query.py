@@ -255,6 +255,13 @@ def read_cursor(cursor: str, sort: Sort) -> tuple[Any, IntentId]:
     return key, id
 
 
+def stands_behind(key: Any, id: IntentId, cursor: tuple[Any, IntentId], sort: Sort) -> bool:
+    """True when an intent with this sort key comes after the one a cursor stands behind (see `read_cursor`)."""
+    if key == cursor[0]:
+        return id > cursor[1]
+    return bool(key < cursor[0]) if sort.descending else bool(key > cursor[0])
+
+
 def sort_key(intent: Intent, sort: Sort) -> int | str:
     """Returns what the sort compares, for the sorts that the intent alone decides; times in microseconds."""
     match sort.field:

@@ -29,6 +29,7 @@ from ..ground.query import (
     read_cursor,
     searchable,
     sort_key,
+    stands_behind,
     words,
     write_cursor,
 )
@@ -309,8 +310,8 @@ class Index:
         pairs.sort(key=lambda pair: pair[0], reverse=page.sort.descending)
         if page.after is None:
             return pairs[: page.limit + 1]
-        key, id = read_cursor(page.after, page.sort)
-        behind = [pair for pair in pairs if _behind(pair[0], pair[1].id, key, id, descending=page.sort.descending)]
+        cursor = read_cursor(page.after, page.sort)
+        behind = [pair for pair in pairs if stands_behind(pair[0], pair[1].id, cursor, page.sort)]
         return behind[: page.limit + 1]
 
     def _key(self, where: IntentFilter, sort: Sort) -> Any:
@@ -328,12 +329,6 @@ def _seen(edge: Edge, id: IntentId, direction: Direction) -> bool:
     if direction == "both" or edge.type in SYMMETRIC:
         return True
     return edge.source == id if direction == "out" else edge.target == id
-
-
-def _behind(key: Any, id: str, after_key: Any, after_id: str, *, descending: bool) -> bool:
-    if key == after_key:
-        return id > after_id
-    return bool(key < after_key) if descending else bool(key > after_key)
 
 
 def _merged(

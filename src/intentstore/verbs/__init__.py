@@ -16,6 +16,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "links": ("How they relate", ("link", "unlink", "edges", "tree", "path")),
     "planning": ("What hangs on what", ("impact", "critical-path", "conflicts", "cycles", "infer")),
     "questions": ("Questions", ("ready", "blocked", "search", "history", "log")),
+    "past": ("The past", ("diff", "undo", "blame", "timeline")),
     "files": ("In and out", ("import", "export", "apply")),
     "care": ("The store", ("init", "backup", "restore", "copy", "verify", "compact", "stats")),
 }

@@ -133,6 +133,22 @@ def read_when(text: str, field: str, *, now: datetime | None = None) -> datetime
         raise FieldInvalid(field, str(problem), hint=hint) from None
 
 
+def read_point(text: str, field: str, *, now: datetime | None = None) -> int | datetime:
+    """Returns the revision that plain digits name, else the moment that `read_when` reads.
+
+    >>> read_point("42", "as_of"), read_point("2026-05-04", "as_of").isoformat()
+    (42, '2026-05-04T00:00:00+00:00')
+    """
+    word = text.strip()
+    if word.isascii() and word.isdigit() and len(word) < 20:
+        return int(word)
+    try:
+        return read_when(text, field, now=now)
+    except FieldInvalid as error:
+        hint = "write a revision, 2026-01-02T03:04:05Z, 2026-01-02, or a span such as 2d or '3h ago'"
+        raise FieldInvalid(field, str(error.fields["problem"]), hint=hint) from None
+
+
 # --- filters ---
 
 _TIMES = ("created_after", "created_before", "updated_after", "updated_before")

@@ -1,0 +1,132 @@
+"""Taking one commit back by another one: what it changed becomes what it was, if nobody changed it since.
+
+Decides which changes do that and when they would overwrite a later commit's; writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import NoReturn
+
+from ..ground.change import Change, Commit, Drop, Link, Put, Subject, Unlink
+from ..ground.errors import Conflict, StaleRevision
+from ..ground.protocol import IntentStorage, Reader
+from ..ground.query import Walk
+from ..ground.types import Edge, Intent, IntentId
+from .log import Span, Value, commit_of, values_at
+from .traverse import refuse_cycles
+
+_ANY = Walk()
+
+
+class Undoing:
+    """What it takes to take a commit back. ``guard`` is for the write: it refuses what came between."""
+
+    def __init__(self, storage: IntentStorage, commit: Commit, *, now: datetime) -> None:
+        self._storage, self._commit, self._now = storage, commit, now
+        span = Span(commit.revision - 1)
+        span.take([commit])
+        self._left = span.after
+        self._before = values_at(storage, span.ends_of(span.after))
+
+    def changes(self) -> list[Change]:
+        """Returns the changes that restore what was there; raises `Conflict` naming the commit that stands in the way.
+
+        Edges go before intents and come after them. A claim is never brought back: its holder may be long gone.
+        """
+        if not self._left:
+            raise Conflict(
+                f"commit {self._commit.id} holds only notes, and what was remembered stays",
+                hint="add another note",
+                commit=self._commit.id,
+            )
+        self._check()
+        gone: list[Change] = []
+        come: list[Change] = []
+        for subject, was in self._before.items():
+            left = self._left[subject]
+            if isinstance(was, Intent):
+                come.insert(0, self._put(was, left))
+            elif isinstance(was, Edge):
+                come.append(Link(edge=was, expected=0 if left is None else None))
+            elif left is not None and isinstance(subject, str):
+                gone.append(Drop(id=subject, expected=self._commit.revision))
+            elif isinstance(left, Edge):
+                gone.insert(0, Unlink(source=left.source, type=left.type, target=left.target))
+        return [*gone, *come]
+
+    def guard(self, before: Reader, after: Reader, changes: Sequence[Change]) -> None:
+        """Refuses inside the write, with `StaleRevision`, what changed since `changes` looked; and a cycle."""
+        for subject, there in self._in_the_way(_Present(before, self._left)):
+            actual = 0 if there is None else there.revision
+            raise StaleRevision(_name(subject), expected=self._commit.revision, actual=actual)
+        refuse_cycles(before, after, changes)
+
+    def _put(self, was: Intent, left: Value) -> Put:
+        claim = left.claim if isinstance(left, Intent) else None
+        return Put(
+            intent=was.replace(updated_at=self._now, claim=claim),
+            expected=0 if left is None else self._commit.revision,
+        )
+
+    # --- what may stand in the way ---
+
+    def _in_the_way(self, present: _Present) -> Iterator[tuple[Subject, Value]]:
+        """Yields what is not as the commit left it, or hangs on what would go, with what is there now."""
+        for subject, left in self._left.items():
+            there = present.value(subject)
+            if (left is None) != (there is None) or (there is not None and there.revision != self._commit.revision):
+                yield subject, there
+        for subject, was in self._before.items():
+            if was is None and isinstance(subject, str):
+                yield from ((edge.key, edge) for edge in present.edges_at(subject) if edge.key not in self._left)
+            elif isinstance(was, Edge):
+                for end in (was.source, was.target):
+                    if present.value(end) is None and not isinstance(self._before.get(end), Intent):
+                        yield end, None
+
+    def _check(self) -> None:
+        for subject, there in self._in_the_way(_Present(self._storage, self._left)):
+            by = self._later(subject) if there is None else [commit_of(self._storage, there.revision).id]
+            self._refuse_later(subject, by[-1])
+        for subject, was in self._before.items():
+            later = self._later(subject) if self._left[subject] is None and was is not None else []
+            if later:
+                self._refuse_later(subject, later[-1])
+
+    def _later(self, subject: Subject) -> list[str]:
+        """Returns the ids of the later commits that changed the subject."""
+        return [
+            entry.commit
+            for entry in self._storage.trail(subject if isinstance(subject, str) else subject[0])
+            if entry.revision > self._commit.revision and entry.change.subject == subject
+        ]
+
+    def _refuse_later(self, subject: Subject, by: str) -> NoReturn:
+        raise Conflict(
+            f"commit {self._commit.id} cannot be undone: {_name(subject)} was changed since, by commit {by}",
+            hint=f"undo {by} first, or change what you want by hand",
+            commit=self._commit.id,
+            subject=_name(subject),
+            by=by,
+        )
+
+
+class _Present:
+    """What is there now of the subjects asked about, read together."""
+
+    def __init__(self, reader: Reader, subjects: Iterable[Subject]) -> None:
+        ids = sorted({id for subject in subjects for id in ([subject] if isinstance(subject, str) else subject[::2])})
+        self._intents = dict(zip(ids, reader.fetch(ids), strict=True))
+        self._edges = {edge.key: edge for edge in reader.neighbours(ids, _ANY)}
+
+    def value(self, subject: Subject) -> Value:
+        return self._intents.get(subject) if isinstance(subject, str) else self._edges.get(subject)
+
+    def edges_at(self, id: IntentId) -> list[Edge]:
+        return [edge for edge in self._edges.values() if id in (edge.source, edge.target)]
+
+
+def _name(subject: Subject) -> str:
+    return f"intent {subject}" if isinstance(subject, str) else f"edge {' '.join(subject)}"
