@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..measure import Row
-from . import awaited, cold, get, importing, listing, opening, relations, seed, store
+from . import awaited, cold, get, importing, listing, opening, past, relations, seed, store
 
 ROWS: tuple[Row, ...] = (
     *store.ROWS,
@@ -12,6 +12,7 @@ ROWS: tuple[Row, ...] = (
     *opening.ROWS,
     *importing.ROWS,
     *relations.ROWS,
+    *past.ROWS,
     *seed.ROWS,
     *cold.ROWS,
     *awaited.ROWS,
