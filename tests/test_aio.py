@@ -26,6 +26,7 @@ from intentstore import (
     IntentFilter,
     IntentGraph,
     IntentStoreError,
+    RevisionMissing,
     StaleRevision,
     Transaction,
     Unsupported,
@@ -136,6 +137,12 @@ def written(tmp_path: Path) -> list[Asked]:
         *((name, (b,), {"reason": "r"}) for name in ("start", "suspend", "reopen", "fail", "complete", "archive")),
         ("history", ("nope",), {}),
         ("commit", ("once",), {}),
+        ("diff", (1,), {}),
+        ("diff", (99,), {}),
+        ("blame", (a,), {}),
+        ("timeline", (b,), {}),
+        ("undo", ("nope",), {}),
+        ("undo", ("once",), {}),
         ("unlink", (a, "depends_on", b), {}),
         ("unlink", (a, "depends_on", b), {}),
         ("delete", (b, c), {}),
@@ -146,7 +153,7 @@ def written(tmp_path: Path) -> list[Asked]:
     ]
 
 
-ODD = {"close", "transaction", "revision", "each", "entries", "copy", "health", "stats", "compact"}
+ODD = {"at", "close", "transaction", "revision", "each", "entries", "copy", "health", "stats", "compact"}
 """Verbs that claims of their own show to be the same: they are no plain calls, or tell of their store's place."""
 
 
@@ -213,6 +220,13 @@ async def test_what_is_no_plain_call_is_the_same_too(url: str, tmp_path: Path) -
             tx.store(Intent(goal="C"))
         assert tx.commit is not None
         assert await graph.revision == tx.commit.revision == graph.sync.revision == 2
+        async with await graph.at(1) as past:
+            assert [intent.goal async for intent in past.each()] == ["A"]
+        with pytest.raises(Closed):
+            await past.count()
+        with pytest.raises(RevisionMissing):
+            await graph.at(99)
+        left_open = await graph.at(1)
         assert [each.goal async for each in graph.each()] == [each.goal for each in graph.sync.each()]
         assert [each async for each in graph.entries(1)] == [tx.commit]
         assert (await graph.health())["status"] == "ok"
@@ -222,6 +236,8 @@ async def test_what_is_no_plain_call_is_the_same_too(url: str, tmp_path: Path) -
         async with open_graph_async(f"file:{tmp_path}/copy") as other:
             assert (await graph.copy(other)) == await other.receipt()
             assert await other.intent(first.id) == first
+    with pytest.raises(Closed):
+        await left_open.count()
 
 
 # --- transactions ---

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable, Coroutine
+from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -55,14 +56,19 @@ class AsyncIntentGraph:
     begun never does, what had begun goes on to its end; to repeat it under the same commit id is harmless.
     """
 
-    def __init__(self, graph: IntentGraph, bridge: Bridge, lanes: Lanes) -> None:
+    def __init__(
+        self, graph: IntentGraph, bridge: Bridge, lanes: Lanes, *, beside: AsyncIntentGraph | None = None
+    ) -> None:
         self.sync = graph
         self._bridge = bridge
-        self._readers, self._writers = Lanes("read", most=READERS), lanes
+        self._beside = beside
+        """Whose lanes these are, where they are not this graph's own: the graph of which this one is the past."""
+        self._readers, self._writers = Lanes("read", most=READERS) if beside is None else beside._readers, lanes
         self._peek = graph.storage.peek if isinstance(graph.storage, Peeks) else None
         self._turn_at = 0.0
         self._closed = False
-        PACE.hasten()
+        if beside is None:
+            PACE.hasten()
 
     async def __aenter__(self) -> Self:
         return self
@@ -99,13 +105,16 @@ class AsyncIntentGraph:
         if self._closed:
             _ = self.storage.revision  # it says best that it is closed
             raise Closed("the graph is closed", hint="open it again")
+        if self._beside is not None:
+            self._beside._check_open()
 
     async def close(self) -> None:
         """Lets go of the storage. Closing twice is harmless."""
         if not self._closed:
             self._closed = True
-            PACE.relax()
-            await self._bridge.end(self._writers, self._end)
+            if self._beside is None:
+                PACE.relax()
+                await self._bridge.end(self._writers, self._end)
 
     def _end(self) -> None:
         for lanes in (self._readers, self._writers):
@@ -206,6 +215,18 @@ class AsyncIntentGraph:
     history = reading(IntentGraph.history)
     entries = streaming(IntentGraph.entries)
     commit = reading(IntentGraph.commit)
+
+    # --- time ---
+
+    @like(IntentGraph.at)
+    async def at(self, when: Revision | datetime) -> AsyncIntentGraph:
+        past = await self._read(lambda: self.sync.at(when))
+        return AsyncIntentGraph(past, self._bridge, self._writers, beside=self)
+
+    diff = reading(IntentGraph.diff)
+    undo = writing(IntentGraph.undo)
+    blame = reading(IntentGraph.blame)
+    timeline = reading(IntentGraph.timeline)
 
     # --- care ---
 
