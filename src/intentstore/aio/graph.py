@@ -63,7 +63,8 @@ class AsyncIntentGraph:
         self._bridge = bridge
         self._beside = beside
         """Whose lanes these are, where they are not this graph's own: the graph of which this one is the past."""
-        self._readers, self._writers = Lanes("read", most=READERS) if beside is None else beside._readers, lanes
+        self._readers: Lanes = Lanes("read", most=READERS) if beside is None else beside._readers  # noqa: SLF001  its own kind
+        self._writers = lanes
         self._peek = graph.storage.peek if isinstance(graph.storage, Peeks) else None
         self._turn_at = 0.0
         self._closed = False
@@ -106,7 +107,7 @@ class AsyncIntentGraph:
             _ = self.storage.revision  # it says best that it is closed
             raise Closed("the graph is closed", hint="open it again")
         if self._beside is not None:
-            self._beside._check_open()
+            self._beside._check_open()  # noqa: SLF001  one of its own kind
 
     async def close(self) -> None:
         """Lets go of the storage. Closing twice is harmless."""
