@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from intentstore.ground import errors
 from intentstore.ground.change import MAX_CHANGES, Batch, Drop, Link, Note, Put, Unlink
 from intentstore.ground.errors import (
+    CommitMissing,
     Corrupt,
     CycleRefused,
     EdgeMissing,
@@ -28,6 +29,7 @@ from intentstore.ground.errors import (
     IntentStoreError,
     Invalid,
     QueryInvalid,
+    RevisionMissing,
     RtfsSyntaxError,
     StaleRevision,
     StorageError,
@@ -504,6 +506,8 @@ def every_error() -> list[IntentStoreError]:
         RtfsSyntaxError: (("odd",), {"line": 3, "column": 7}),
         IntentMissing: (("a",), {}),
         EdgeMissing: (("a", "blocks", "b"), {}),
+        CommitMissing: (("c",), {}),
+        RevisionMissing: ((9, 4), {}),
         StaleRevision: (("a",), {"expected": 1, "actual": 2}),
         Corrupt: (("journal-1.jsonl", "is damaged"), {}),
     }
