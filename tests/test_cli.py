@@ -431,7 +431,7 @@ def test_a_failed_verify_has_a_status_of_its_own(intent: Command, monkeypatch: p
     from intentstore.ground.protocol import Problem
 
     report = Report(ok=False, problems=(Problem("row 7", "is not what was written"),))
-    monkeypatch.setattr("intentstore.graph.graph.IntentGraph.verify", lambda _: report)
+    monkeypatch.setattr("intentstore.graph.graph.IntentGraph.verify", lambda _, **__: report)
     told = intent("verify", "--json")
     assert told.status == 9
     assert json.loads(told.out) == {"ok": False, "problems": [{"where": "row 7", "what": "is not what was written"}]}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .graph.needs import CriticalPath, Cycle
     from .graph.relations import Clash, Impact
     from .graph.timeline import Difference, FieldChange, Origin, Stage
+    from .graph.seal import Seal
     from .graph.transaction import Transaction
     from .graph.transfer import Receipt
     from .ground.change import Batch, Change, Commit, Drop, Entry, Link, Note, Put, Unlink
@@ -63,6 +64,7 @@ _HOMES = {
     "graph.needs": "CriticalPath Cycle",
     "graph.relations": "Clash Impact",
     "graph.timeline": "Difference FieldChange Origin Stage",
+    "graph.seal": "Seal",
     "graph.transaction": "Transaction",
     "graph.transfer": "Receipt",
     "ground.change": "Batch Change Commit Drop Entry Link Note Put Unlink",
@@ -153,6 +155,7 @@ __all__ = [
     "Resource",
     "RevisionMissing",
     "RtfsSyntaxError",
+    "Seal",
     "Sort",
     "Sqlite",
     "Stage",

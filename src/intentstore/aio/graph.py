@@ -242,6 +242,8 @@ class AsyncIntentGraph:
         return await self._read(lambda: self.sync.copy(target, progress=progress))
 
     receipt = reading(IntentGraph.receipt)
+    seal = reading(IntentGraph.seal)
+    prove = reading(IntentGraph.prove)
     verify = reading(IntentGraph.verify)
     compact = writing(IntentGraph.compact)
     health = reading(IntentGraph.health)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         timeline,
         transfer,  # gzip and digests: imported by the verbs that carry a log, not by every start
     )
+    from .seal import Seal
 
 _ANY = Walk()
 _PAGE = 10_000
@@ -464,20 +465,29 @@ class IntentGraph:
 
     # --- care ---
 
-    def backup(self, path: str | Path, *, progress: transfer.Progress | None = None) -> transfer.Receipt:
-        """Writes the whole history to one file, proven by reading it back before it gets its name."""
-        from . import transfer
+    def backup(
+        self,
+        path: str | Path,
+        *,
+        since: Seal | str | None = None,
+        history: bool = True,
+        progress: transfer.Progress | None = None,
+    ) -> transfer.Receipt:
+        """Writes the history to one file, proven by reading it back before it gets its name.
 
-        return transfer.backup(self.storage, Path(path), self.name, progress)
+        ``since``: only what came behind a seal (or the file of one, or of an earlier backup). ``history=False``: the
+        present state alone. Writers go on meanwhile; what they write is not in it.
+        """
+        from . import seal, transfer
+
+        sealed = seal.read_seal(since) if isinstance(since, str) else since
+        return transfer.backup(self.storage, Path(path), self.name, progress, since=sealed, history=history)
 
     def restore(self, path: str | Path, *, progress: transfer.Progress | None = None) -> transfer.Receipt:
-        """Fills this empty graph from a backup, which is read and proven whole before the first write."""
+        """Fills this graph, empty or at the seal it goes on from, from a backup proven whole before the first write."""
         from . import transfer
 
-        whole = transfer.Tally()
-        for commit in transfer.read_backup(Path(path)):
-            whole.add(commit)
-        return transfer.replay(transfer.read_backup(Path(path)), self.storage, progress, whole.revision)
+        return transfer.restore(Path(path), self.storage, progress)
 
     def copy(self, to: IntentGraph, *, progress: transfer.Progress | None = None) -> transfer.Receipt:
         """Brings another graph to this one's history; one that was begun before goes on where it stopped."""
@@ -494,10 +504,30 @@ class IntentGraph:
             tally.add(commit)
         return tally.receipt()
 
-    def verify(self) -> Report:
-        """Checks log, chains and state against one another, and names everything that is wrong."""
-        problems = tuple(self.storage.verify())
-        return Report(not problems, problems)
+    def seal(self) -> Seal:
+        """Returns the seal of the whole history: kept elsewhere, it shows whether any of it was altered or cut off."""
+        from . import seal
+
+        return seal.seal_of(self.storage, self.name, now=self._clock())
+
+    def prove(self, id: IntentId, *, revision: Revision | None = None) -> dict[str, Any]:
+        """Returns the proof that the intent had this content at that revision, for whoever holds the seal."""
+        from . import seal
+
+        return seal.prove(self.storage, self.name, check_id(id, "id"), revision=revision)
+
+    def verify(self, *, against: Seal | str | None = None) -> Report:
+        """Checks log, chains and state against one another, and names everything that is wrong.
+
+        ``against``: a seal (or its file, or its 64 digits) that the log must continue.
+        """
+        problems = list(self.storage.verify())
+        if against is not None:
+            from . import seal
+
+            sealed = seal.read_seal(against) if isinstance(against, str) else against
+            problems += seal.against(self.storage.entries(), sealed)
+        return Report(not problems, tuple(problems))
 
     def compact(self) -> dict[str, Any]:
         """Rewrites the store so that it is smaller or opens faster; history stays."""

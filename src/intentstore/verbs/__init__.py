@@ -18,7 +18,8 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "questions": ("Questions", ("ready", "blocked", "search", "history", "log")),
     "past": ("The past", ("diff", "undo", "blame", "timeline")),
     "files": ("In and out", ("import", "export", "apply")),
-    "care": ("The store", ("init", "backup", "restore", "copy", "verify", "compact", "stats")),
+    "care": ("The store", ("init", "backup", "restore", "copy", "compact", "stats")),
+    "trust": ("Trust in it", ("verify", "seal", "prove")),
 }
 """By the module that declares them: the title of the group, and its verbs in order."""
 

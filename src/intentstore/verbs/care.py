@@ -1,4 +1,4 @@
-"""Verbs that care for the store itself: init, backup, restore, copy, verify, compact, stats."""
+"""Verbs that care for the store itself: init, backup, restore, copy, compact, stats."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from ..codec import jsonable
 from ..ground.errors import FieldInvalid
-from .declare import Argument, Result, Session, Verb, positional
+from .declare import Argument, Result, Session, Verb, flag, positional
 
 
 def init(session: Session, /, *, url: str | None = None) -> Result:
@@ -19,10 +19,10 @@ def init(session: Session, /, *, url: str | None = None) -> Result:
     return {"store": located.store, "graph": located.graph}
 
 
-def backup(session: Session, /, *, file: str) -> Result:
+def backup(session: Session, /, *, file: str, since: str | None = None, no_history: bool = False) -> Result:
     """Writes the whole history to one file."""
     with session.progress(f"backing up to {file}") as progress:
-        return _told(session.graph.backup(file, progress=progress))
+        return _told(session.graph.backup(file, since=since, history=not no_history, progress=progress))
 
 
 def restore(session: Session, /, *, file: str, into: str | None = None) -> Result:
@@ -39,12 +39,6 @@ def copy(session: Session, /, *, url: str) -> Result:
     target = session.open(url, create=True)
     with session.progress(f"copying to {url}") as progress:
         return _told(session.graph.copy(target, progress=progress))
-
-
-def verify(session: Session, /) -> Result:
-    """Checks everything that is stored against everything else."""
-    report = session.graph.verify()
-    return {"ok": report.ok, "problems": jsonable(report.problems)}
 
 
 def compact(session: Session, /) -> Result:
@@ -79,9 +73,18 @@ VERBS = (
         "write the whole history to one file",
         backup,
         "receipt",
-        (positional("file", "the file to write"),),
-        about="Writes a compressed file that holds every commit, and reads it back before it gets its name.",
-        examples=("backup goals.backup",),
+        (
+            positional("file", "the file to write"),
+            Argument("since", "only what came behind this seal or earlier backup", metavar="SEAL"),
+            flag("no_history", "the present state alone"),
+        ),
+        about="Writes a compressed file that holds every commit, and reads it back before it gets its name. Others\n"
+        "may write meanwhile; what they write is not in it. With --since, restore the backups one after another.",
+        examples=(
+            "backup goals.backup",
+            "backup monday.backup --since sunday.backup",
+            "backup small.backup --no-history",
+        ),
     ),
     Verb(
         "restore",
@@ -105,14 +108,6 @@ VERBS = (
         (positional("url", "the store to fill"),),
         about="Copies the history, commit by commit, to a store of any kind; one begun before goes on.",
         examples=("copy file:goals", "copy sqlite:/backup/goals.db"),
-    ),
-    Verb(
-        "verify",
-        "check the store for damage",
-        verify,
-        "report",
-        about="Checks checksums, hash chains, and the state against the log. Exit status 9 if anything is wrong.",
-        examples=("verify", "verify --json"),
     ),
     Verb(
         "compact",
