@@ -13,11 +13,13 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from .aio import AsyncIntentGraph, open_graph_async
+    from .graph.doctor import Health
     from .graph.graph import Branch, IntentGraph, Report
     from .graph.infer import Proposal
     from .graph.needs import CriticalPath, Cycle
     from .graph.relations import Clash, Impact
     from .graph.timeline import Difference, FieldChange, Origin, Stage
+    from .graph.repair import Repaired
     from .graph.seal import Seal
     from .graph.transaction import Transaction
     from .graph.transfer import Receipt
@@ -54,7 +56,7 @@ if TYPE_CHECKING:
     from .ground.query import ConnectedTo, Found, HasEdge, Hit, IntentFilter, Page, Sort
     from .ground.types import Edge, EdgeType, Intent, IntentStatus
     from .ground.values import Code, ErrorValue, Keyword, Map, Resource, Symbol, Value
-    from .opening import open_graph
+    from .opening import open_graph, repair_store
     from .storage.choose import File, InMemory, Postgres, Sqlite, StorageConfig
 
 _HOMES = {
@@ -64,6 +66,8 @@ _HOMES = {
     "graph.needs": "CriticalPath Cycle",
     "graph.relations": "Clash Impact",
     "graph.timeline": "Difference FieldChange Origin Stage",
+    "graph.doctor": "Health",
+    "graph.repair": "Repaired",
     "graph.seal": "Seal",
     "graph.transaction": "Transaction",
     "graph.transfer": "Receipt",
@@ -76,7 +80,7 @@ _HOMES = {
     "ground.query": "ConnectedTo Found HasEdge Hit IntentFilter Page Sort",
     "ground.types": "Edge EdgeType Intent IntentStatus",
     "ground.values": "Code ErrorValue Keyword Map Resource Symbol Value",
-    "opening": "open_graph",
+    "opening": "open_graph repair_store",
     "storage.choose": "File InMemory Postgres Sqlite StorageConfig",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
@@ -125,6 +129,7 @@ __all__ = [
     "Found",
     "Full",
     "HasEdge",
+    "Health",
     "Hit",
     "Impact",
     "InMemory",
@@ -151,6 +156,7 @@ __all__ = [
     "QueryInvalid",
     "ReadOnly",
     "Receipt",
+    "Repaired",
     "Report",
     "Resource",
     "RevisionMissing",
@@ -173,4 +179,5 @@ __all__ = [
     "__version__",
     "open_graph",
     "open_graph_async",
+    "repair_store",
 ]

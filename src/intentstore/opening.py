@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from .graph.graph import IntentGraph
-from .ground.errors import FieldInvalid, Unsupported
+from .ground.errors import AlreadyThere, FieldInvalid, Unsupported
 from .ground.identity import utc_now, uuid7
 from .ground.types import check_name
-from .storage.choose import StorageConfig, choose
+from .storage.choose import StorageConfig, choose, salvage
+
+if TYPE_CHECKING:
+    from .graph.repair import Repaired
 
 
 def open_graph(
@@ -52,3 +56,23 @@ def open_graph(
     opened = IntentGraph(storage, graph=graph, actor=actor, clock=clock, new_id=new_id)
     storage.open()
     return opened
+
+
+def repair_store(
+    where: str | StorageConfig,
+    to: str | StorageConfig | None,
+    *,
+    graph: str = "default",
+    clock: Callable[[], datetime] = utc_now,
+) -> Repaired:
+    """Brings what is provably whole of a damaged store to a new, empty one, and lists the rest (to None: only that).
+
+    The damaged store is read without being opened and stays as it is. Nothing is guessed: a commit is whole when its
+    checksum and hash are right.
+    """
+    from .graph.repair import repair
+
+    with open_graph("memory:" if to is None else to, graph=graph) as target:
+        if target.revision:
+            raise AlreadyThere("the place to repair to holds a graph", hint="name a new or empty place")
+        return repair(salvage(where, graph=graph), target.storage, str(to or ""), now=clock)

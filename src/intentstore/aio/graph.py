@@ -247,6 +247,7 @@ class AsyncIntentGraph:
     verify = reading(IntentGraph.verify)
     compact = writing(IntentGraph.compact)
     health = reading(IntentGraph.health)
+    doctor = reading(IntentGraph.doctor)
     stats = reading(IntentGraph.stats)
     graphs = reading(IntentGraph.graphs)
 

@@ -173,6 +173,19 @@ def _report(result: Mapping[str, Any], short: Short, when: Short) -> list[Block]
     return [Table(("WHERE", "WHAT"), rows, "WHAT"), Line(f"{len(rows)} problems found", good=False)]
 
 
+def _repaired(result: Mapping[str, Any], short: Short, when: Short) -> list[Block]:
+    brought = {name: result[name] for name in ("store", "commits", "intents", "edges")}
+    return [*_facts(brought, short, when), *_report(result, short, when)]
+
+
+def _health(result: Mapping[str, Any], short: Short, when: Short) -> list[Block]:
+    del short, when
+    rows = [("ok" if each["ok"] else "!", each["check"], each["found"], each["means"]) for each in result["checks"]]
+    bad = sum(not each["ok"] for each in result["checks"])
+    said = "all is well" if result["ok"] else f"{bad} things are not as they should be"
+    return [Table(("", "CHECK", "FOUND", "MEANS"), rows, "MEANS"), Line(said, good=bool(result["ok"]))]
+
+
 def _facts(result: Mapping[str, Any], short: Short, when: Short) -> list[Block]:
     del short, when
     return [Card("", list(_flat(result, "")))]
@@ -205,6 +218,7 @@ _SHAPES: dict[str, Callable[[Mapping[str, Any], Short, Short], list[Block]]] = {
     "entry": _entry,
     "exported": lambda r, _s, _w: [Line(f"exported {r['intents']} intents and {r['edges']} edges")],
     "facts": _facts,
+    "health": _health,
     "hits": _hits,
     "impact": view_fleet.impact,
     "imported": _imported,
@@ -215,6 +229,7 @@ _SHAPES: dict[str, Callable[[Mapping[str, Any], Short, Short], list[Block]]] = {
     "path": _path,
     "proposals": view_fleet.proposals,
     "receipt": _facts,
+    "repaired": _repaired,
     "report": _report,
     "shown": _shown,
     "stages": view_past.stages,

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         timeline,
         transfer,  # gzip and digests: imported by the verbs that carry a log, not by every start
     )
+    from .doctor import Health
     from .seal import Seal
 
 _ANY = Walk()
@@ -539,6 +540,12 @@ class IntentGraph:
         """Returns how the store does: ``status`` ok or failed, ``durable``, ``read_only``, what it recovered."""
         facts = dict(self.storage.facts())
         return {"status": "failed" if facts.get("failed") else "ok", **facts}
+
+    def doctor(self) -> Health:
+        """Looks at what the store stands on, and says what each thing means for the promise."""
+        from .doctor import examine
+
+        return examine(self.storage, now=self._clock)
 
     def stats(self) -> dict[str, Any]:
         """Returns the figures of the graph: intents by status, edges, revision, and the facts of its place."""

@@ -37,6 +37,15 @@ class Problem(msgspec.Struct, frozen=True):
     what: str
 
 
+class Diagnosis(msgspec.Struct, frozen=True):
+    """One look at what a store stands on: what was found, whether it is well, and what it means for the promise."""
+
+    check: str
+    ok: bool
+    found: str
+    means: str
+
+
 class Reader(Protocol):
     """What a guard or a traversal may ask: intents by id, edges by their ends."""
 
@@ -160,4 +169,13 @@ class ListsGraphs(Protocol):
 
     def graphs(self) -> list[str]:
         """Returns the names of the graphs in the same store, sorted."""
+        ...
+
+
+@runtime_checkable
+class Examines(Protocol):
+    """Can say what it stands on: its disk, its permissions, the settings of its database."""
+
+    def examine(self) -> Iterator[Diagnosis]:
+        """Yields what it finds, good and bad; changes nothing."""
         ...

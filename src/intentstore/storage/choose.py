@@ -6,14 +6,18 @@ its object is called as ``factory(rest_of_url, graph=…, read_only=…, create=
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from ..ground.errors import FieldInvalid, Unsupported
 from ..ground.protocol import IntentStorage
+
+if TYPE_CHECKING:
+    from .salvage import Whole
 
 
 class InMemory(msgspec.Struct, frozen=True):
@@ -118,3 +122,18 @@ def _third_party(scheme: str, rest: str, options: dict[str, Any]) -> IntentStora
         storage: IntentStorage = entry.load()(rest, **options)
         return storage
     raise FieldInvalid("store", f"has the unknown scheme {scheme!r}", hint=_HINT)
+
+
+def salvage(where: str | StorageConfig, *, graph: str) -> Iterator[Whole]:
+    """Yields what is provably whole of a graph whose store may be too damaged to open; changes nothing there."""
+    config = parse_url(where) if isinstance(where, str) else where
+    match config:
+        case File(path=path):
+            from .salvage import salvage_file
+
+            return salvage_file(Path(path), graph)
+        case Sqlite(path=path):
+            from .salvage import salvage_sqlite
+
+            return salvage_sqlite(Path(path), graph)
+    raise Unsupported("only file and SQLite stores are repaired here", hint="use the database's own tools")

@@ -179,10 +179,16 @@ def check_directory(path: Path) -> None:
 
 def network_kind(path: Path) -> str | None:
     """Returns the type of the file system under the path if its locks cannot be trusted; else None."""
+    kind = mounted_on(path)
+    return kind if kind in _NETWORK else None
+
+
+def mounted_on(path: Path) -> str:
+    """Returns the type of the file system under the path; nothing where the system does not say."""
     try:
         lines = Path("/proc/self/mountinfo").read_text().splitlines()
     except OSError:
-        return None
+        return ""
     best, kind = "", ""
     full = str(path.resolve())
     for line in lines:
@@ -190,7 +196,7 @@ def network_kind(path: Path) -> str | None:
         mount = left.split(" ")[4]
         if len(mount) >= len(best) and (full + "/").startswith(mount.rstrip("/") + "/"):
             best, kind = mount, right.split(" ")[0]
-    return kind if kind in _NETWORK else None
+    return kind
 
 
 def storage_error(error: OSError, path: Path, doing: str) -> IntentStoreError:

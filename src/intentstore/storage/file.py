@@ -23,7 +23,7 @@ from ..codec import decode_commit, encode_commit
 from ..ground.change import Batch, Commit, Entry, Guard
 from ..ground.errors import Closed, Corrupt, Full, IntentStoreError, Locked, ReadOnly, StorageError
 from ..ground.identity import uuid7
-from ..ground.protocol import Capabilities, Problem
+from ..ground.protocol import Capabilities, Diagnosis, Problem
 from ..ground.query import Found, Hit, IntentFilter, Page, Walk
 from ..ground.types import Edge, Intent, IntentId, IntentStatus, Revision
 from .disk import Disk, check_directory, network_kind, storage_error
@@ -519,6 +519,13 @@ class FileStorage:
     def _compact(self) -> None:
         with self._locked():
             self._keep_up(self._write_snapshot)
+
+    def examine(self) -> Iterator[Diagnosis]:
+        """Yields what there is to say of the directory and its lock."""
+        from .examine import examine_lock, examine_place
+
+        yield from examine_place(self._path)
+        yield from examine_lock(self._folder / "lock")
 
     def graphs(self) -> list[str]:
         """Returns the names of the graphs in the same store."""

@@ -27,6 +27,24 @@ def verify(session: Session, /, *, against: str | None = None) -> Result:
     return {"ok": report.ok, "problems": jsonable(report.problems)}
 
 
+def repair(session: Session, /, *, to: str | None = None) -> Result:
+    """Brings what is provably whole to a new place and lists the rest."""
+    from ..ground.errors import FieldInvalid
+    from ..locate import located
+    from ..opening import repair_store
+
+    found = located(session.where)
+    target = to if to is None or ":" in to else f"file:{to}"
+    if target == found.store:
+        raise FieldInvalid("to", "is the store itself", hint="name a new place; the store stays as it is")
+    return _told(repair_store(found.store, target, graph=session.graph_name or found.graph))
+
+
+def doctor(session: Session, /) -> Result:
+    """Looks at what the store stands on."""
+    return _told(session.graph.doctor())
+
+
 def _told(facts: Any) -> Result:
     told: Result = jsonable(facts)
     return told
@@ -62,5 +80,29 @@ VERBS = (
         about="Checks checksums, hash chains, indexes, and the state against the log; with --against also that the\n"
         "log goes on from a seal. Others may write meanwhile. Exit status 9 if anything is wrong.",
         examples=("verify", "verify --json", "verify --against goals.seal"),
+    ),
+    Verb(
+        "repair",
+        "bring what is whole of a damaged store to a new one",
+        repair,
+        "repaired",
+        (
+            Argument(
+                "to", "an empty directory, or a store's URL; when left out, it only says what it would", metavar="DIR"
+            ),
+        ),
+        opens=False,
+        about="Reads the store without opening it and changes nothing in it. Every commit whose checksum and hash are\n"
+        "right is brought over, and what a whole snapshot holds besides; all else is listed with its place.",
+        examples=("repair", "repair --to rescued", "repair --to sqlite:rescued.db"),
+    ),
+    Verb(
+        "doctor",
+        "look at what the store stands on",
+        doctor,
+        "health",
+        about="Looks at the file system, the lock, permissions, free space, the database's settings and the clock,\n"
+        "and says what each means for the promise that nothing acknowledged is lost.",
+        examples=("doctor", "doctor --json"),
     ),
 )
