@@ -17,7 +17,7 @@ import pytest
 from intentstore import AlreadyThere, Corrupt, FieldInvalid, Intent, IntentMissing, TooNew, Unavailable, open_graph
 from intentstore.graph import seal as seals
 from intentstore.graph.graph import IntentGraph
-from intentstore.graph.transfer import Reading
+from intentstore.graph.transfer import Reading, read_seal
 from intentstore.testing import copy_log, state
 from intentstore.testing.history import eventful
 
@@ -50,7 +50,7 @@ def test_what_was_sealed_is_found_again_and_what_was_not_is_named(graph: IntentG
     fill(graph)
     seal = graph.seal()
     seal.write(tmp_path / "s.seal")
-    assert seals.read_seal(str(tmp_path / "s.seal")) == seal
+    assert read_seal(str(tmp_path / "s.seal")) == seal
     fill(graph, 2, "more")
     for given in (seal, str(tmp_path / "s.seal"), seal.seal, seal.seal.upper()):
         assert graph.verify(against=given).ok
@@ -83,10 +83,10 @@ def test_an_empty_graph_has_a_seal(graph: IntentGraph) -> None:
 
 def test_what_is_no_seal_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="No such file"):
-        seals.read_seal(str(tmp_path / "nothing"))
+        read_seal(str(tmp_path / "nothing"))
     (tmp_path / "other").write_text("{}")
     with pytest.raises(FieldInvalid, match="holds none"):
-        seals.read_seal(str(tmp_path / "other"))
+        read_seal(str(tmp_path / "other"))
     with pytest.raises(Unavailable):
         seals.Seal(graph="g", revision=0, commits=0, seal="").write(tmp_path / "no" / "such")
 

@@ -479,9 +479,9 @@ class IntentGraph:
         ``since``: only what came behind a seal (or the file of one, or of an earlier backup). ``history=False``: the
         present state alone. Writers go on meanwhile; what they write is not in it.
         """
-        from . import seal, transfer
+        from . import transfer
 
-        sealed = seal.read_seal(since) if isinstance(since, str) else since
+        sealed = transfer.read_seal(since) if isinstance(since, str) else since
         return transfer.backup(self.storage, Path(path), self.name, progress, since=sealed, history=history)
 
     def restore(self, path: str | Path, *, progress: transfer.Progress | None = None) -> transfer.Receipt:
@@ -524,9 +524,9 @@ class IntentGraph:
         """
         problems = list(self.storage.verify())
         if against is not None:
-            from . import seal
+            from . import seal, transfer
 
-            sealed = seal.read_seal(against) if isinstance(against, str) else against
+            sealed = transfer.read_seal(against) if isinstance(against, str) else against
             problems += seal.against(self.storage.entries(), sealed)
         return Report(not problems, tuple(problems))
 

@@ -6,7 +6,6 @@ by itself cannot: that its end was cut off, or that all of it was written anew.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +16,7 @@ import msgspec
 from ..codec import change_hash, encode_change, header_bytes
 from ..codec.merkle import Frontier, consistency, inclusion, is_consistent, leaf_hash, tree_hash
 from ..ground.change import Commit, Drop, Put
-from ..ground.errors import Corrupt, FieldInvalid, IntentMissing, Unavailable
+from ..ground.errors import Corrupt, IntentMissing
 from ..ground.protocol import IntentStorage, Problem
 from ..ground.types import IntentId, Revision
 
@@ -59,29 +58,6 @@ def seal_of(storage: IntentStorage, graph: str, *, now: datetime | None = None) 
         frontier.append(bytes.fromhex(commit.hash))
         revision = commit.revision
     return Seal(graph=graph, revision=revision, commits=frontier.size, seal=frontier.root().hex(), at=now)
-
-
-def read_seal(given: str) -> Seal:
-    """Returns the seal that a file holds (of `intent seal`, or a backup), or that 64 hex digits are."""
-    if re.fullmatch(r"[0-9a-fA-F]{64}", given):
-        return Seal(graph="", revision=0, commits=-1, seal=given.lower())
-    path = Path(given)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise Unavailable(
-            f"{path}: {error.strerror}", hint="give the file of a seal or backup, or 64 digits"
-        ) from error
-    if data[:2] == b"\x1f\x8b":
-        from .transfer import seal_of_backup
-
-        return seal_of_backup(path)
-    try:
-        found = msgspec.json.decode(data, type=dict[str, Any])
-        found.pop("intentstore-seal")
-        return msgspec.convert(found, Seal)
-    except (msgspec.MsgspecError, KeyError) as error:
-        raise FieldInvalid("seal", f"{path} holds none", hint="make one with: intent seal FILE") from error
 
 
 def against(commits: Iterable[Commit], seal: Seal) -> Iterator[Problem]:

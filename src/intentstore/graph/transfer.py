@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import itertools
 import os
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ import msgspec
 from ..codec import decode_commit, encode_commit
 from ..codec.merkle import Frontier
 from ..ground.change import Batch, Commit, Drop, Link, Put, Unlink
-from ..ground.errors import AlreadyThere, Conflict, Corrupt, Full, IntentStoreError, TooNew, Unavailable
+from ..ground.errors import AlreadyThere, Conflict, Corrupt, FieldInvalid, Full, IntentStoreError, TooNew, Unavailable
 from ..ground.protocol import IntentStorage
 from ..ground.types import Revision
 from .fresh import present_state
@@ -280,6 +281,27 @@ def seal_of_backup(path: Path) -> Seal:
         commits=frontier.size,
         seal=frontier.root().hex(),
     )
+
+
+def read_seal(given: str) -> Seal:
+    """Returns the seal that a file holds (of `intent seal`, or a backup), or that 64 hex digits are."""
+    if re.fullmatch(r"[0-9a-fA-F]{64}", given):
+        return Seal(graph="", revision=0, commits=-1, seal=given.lower())
+    path = Path(given)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise Unavailable(
+            f"{path}: {error.strerror}", hint="give the file of a seal or backup, or 64 digits"
+        ) from error
+    if data[:2] == b"\x1f\x8b":
+        return seal_of_backup(path)
+    try:
+        found = msgspec.json.decode(data, type=dict[str, Any])
+        found.pop("intentstore-seal")
+        return msgspec.convert(found, Seal)
+    except (msgspec.MsgspecError, KeyError) as error:
+        raise FieldInvalid("seal", f"{path} holds none", hint="make one with: intent seal FILE") from error
 
 
 def restore(path: Path, target: IntentStorage, progress: Progress | None = None) -> Receipt:
