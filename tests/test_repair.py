@@ -11,8 +11,10 @@ import pytest
 
 from intentstore import AlreadyThere, Corrupt, Intent, Unavailable, Unsupported, open_graph, repair_store
 from intentstore.graph.graph import IntentGraph
+from intentstore.storage.journal import ZERO, write_frame
 from intentstore.testing import FrozenClock, state
 from intentstore.testing.history import eventful
+from intentstore.testing.samples import NOON
 from tests.test_cli import Command
 
 URLS = {"file": "file:{}/store", "sqlite": "sqlite:{}/goals.db"}
@@ -192,6 +194,133 @@ def test_on_the_command_line(tmp_path: Path, intent: Command) -> None:
     assert intent("--store", url, "repair", "--to", url).status == 5
 
 
+# --- what else may be wrong with a place ---
+
+
+def problems_of(url: str) -> list[str]:
+    return [f"{problem.where}: {problem.what}" for problem in repair_store(url, None).problems]
+
+
+def file_store(tmp_path: Path) -> tuple[str, Path]:
+    """A file store of two journals and a snapshot that says, besides, that an edge and an intent were deleted."""
+    url = f"file:{tmp_path / 'store'}"
+    with open_graph(url) as graph:
+        for id in "abc":
+            graph.store(Intent(id=id, goal=id))
+        graph.link("a", "blocks", "b")
+        graph.link("a", "blocks", "c")
+        graph.unlink("a", "blocks", "b")
+        graph.delete("c")
+        graph.compact()
+        graph.store(Intent(id="d", goal="d"))
+    return url, tmp_path / "store" / "graphs" / "default"
+
+
+def test_a_head_a_snapshot_or_a_journal_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    url, folder = file_store(tmp_path)
+    (folder / "head").write_bytes(b"?")
+    assert "head" in problems_of(url)[0]
+    (snapshot,) = folder.glob("snapshot-*")
+    snapshot.write_bytes(b"?")
+    assert "snapshot" in problems_of(url)[1]
+    first, second = sorted(folder.glob("journal-*"))
+    second.unlink()
+    second.symlink_to(first)
+    assert any("cannot be read" in problem for problem in problems_of(url))
+
+
+def test_what_was_deleted_in_a_lost_commit_stays_deleted(tmp_path: Path) -> None:
+    url, folder = file_store(tmp_path)
+    first, _ = sorted(folder.glob("journal-*"))
+    lines = first.read_bytes().split(b"\n")
+    first.write_bytes(b"\n".join([*lines[:6], b"", *lines[9:]]))
+    made = repair_store(url, f"file:{tmp_path / 'new'}")
+    assert [problem.where for problem in made.problems] == ["commits 6 to 7"]
+    with open_graph(f"file:{tmp_path / 'new'}") as again:
+        assert {intent.id for intent in again.each()} == {"a", "b", "d"}
+        assert again.edges("a") == []
+
+
+def test_a_torn_end_and_commits_that_only_the_snapshot_has_are_named(tmp_path: Path) -> None:
+    url, folder = file_store(tmp_path)
+    first, second = sorted(folder.glob("journal-*"))
+    first.write_bytes(first.read_bytes()[:-250])
+    second.unlink()
+    told = problems_of(url)
+    assert "hold no whole record" in told[0]
+    assert told[-1].startswith("commit 7: lost")
+
+
+def test_records_that_are_whole_but_not_what_they_say_are_left_out(tmp_path: Path) -> None:
+    url, folder = file_store(tmp_path)
+    first, second = sorted(folder.glob("journal-*"))
+    frames = [line.split(b" ", 5) for line in first.read_bytes().split(b"\n")[:-1]]
+    bodies = [frame[5] for frame in frames]
+    bodies[1] = bodies[1].replace(b'"goal":"a"', b'"goal":"x"')
+    bodies[2] = b'{"revision":2,"id":7}'
+    bodies[4] = bodies[3]
+    made, prev = [], ZERO
+    for number, body in enumerate(bodies):
+        line, prev = write_frame(body, revision=number, group=number, prev=prev)
+        made.append(line)
+    first.write_bytes(b"".join(made))
+    told = problems_of(url)
+    assert sum("does not match its hash" in problem for problem in told) == 1
+    assert sum("a record cannot be read" in problem for problem in told) == 1
+    assert sum("stands behind revision" in problem for problem in told) == 1
+    assert second.exists()
+
+
+def test_an_edge_of_the_snapshot_without_its_ends_is_left_out(tmp_path: Path) -> None:
+    from intentstore import Edge, EdgeType
+    from intentstore.graph.repair import repair
+    from intentstore.ground.change import Head, Link
+    from intentstore.storage.memory import MemoryStorage
+    from intentstore.storage.salvage import Remnant
+
+    target = MemoryStorage()
+    target.open()
+    edge = Edge(source="a", type=EdgeType("blocks"), target="b", created_at=NOON)
+    made = repair([Remnant(Link(edge=edge), Head(3, "0" * 64))], target, "", now=lambda: NOON)
+    assert [problem.where for problem in made.problems] == ["commits 1 to 3", "edge a blocks b"]
+
+
+def test_a_graph_that_is_not_in_the_file_is_said_so(tmp_path: Path) -> None:
+    url = f"sqlite:{tmp_path / 'goals.db'}"
+    open_graph(url).close()
+    with pytest.raises(Unavailable, match="no graph 'other'"):
+        repair_store(url, None, graph="other")
+
+
+class Broken:
+    """A connection to a log of one row, number 40, before which nothing can be read behind row 3."""
+
+    def __init__(self, row: int) -> None:
+        self.row, self.key = row, 0
+
+    def execute(self, _: str, asked: tuple[int, int]) -> Broken:
+        self.key = asked[0]
+        if 3 <= self.key < self.row - 1:
+            raise apsw.CorruptError("malformed")
+        return self
+
+    def fetchall(self) -> list[tuple[int, str]]:
+        return [(next_, f"row {next_}") for next_ in (1, 2, 3, self.row) if next_ > self.key][:1]
+
+
+def test_rows_that_cannot_be_read_are_gone_around_to_the_next_that_can() -> None:
+    from intentstore.ground.protocol import Problem
+    from intentstore.storage import sqlite_salvage
+
+    found = list(sqlite_salvage._rows(Broken(40), 1, "goals.db"))  # type: ignore[arg-type]  # what is asked of one
+    assert [each for each in found if isinstance(each, str)] == ["row 1", "row 2", "row 3", "row 40"]
+    (problem,) = [each for each in found if isinstance(each, Problem)]
+    assert "from behind row 3 up to row 40" in problem.what
+    *_, last = sqlite_salvage._rows(Broken(1 << 63), 1, "goals.db")  # type: ignore[arg-type]  # what is asked of one
+    assert isinstance(last, Problem)
+    assert "up to the end" in last.what
+
+
 # --- the doctor ---
 
 
@@ -229,3 +358,26 @@ def test_the_doctor_on_the_command_line(tmp_path: Path, intent: Command) -> None
     told = json.loads(intent("--store", f"file:{tmp_path}/s", "doctor", "--json").out)
     assert {"ok", "checks"} == told.keys()
     assert "free space" in intent("--store", f"file:{tmp_path}/s", "doctor").out
+
+
+def test_a_place_is_looked_at_without_being_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from intentstore.storage import examine
+    from intentstore.storage.disk import Disk
+
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path)
+    assert [check.ok for check in examine.examine_place(link) if check.check == "symbolic link"] == [False]
+    monkeypatch.setattr(examine, "mounted_on", lambda _: "tmpfs")
+    monkeypatch.setattr("os.access", lambda *_: False)
+    assert {check.check for check in examine.examine_place(tmp_path) if not check.ok} >= {"memory", "writable"}
+    monkeypatch.setattr(examine, "network_kind", lambda _: "nfs4")
+    assert not next(check for check in examine.examine_place(tmp_path) if check.check == "file system").ok
+    monkeypatch.undo()
+    assert list(examine.examine_lock(tmp_path / "none")) == []
+    disk, lock = Disk(), tmp_path / "lock"
+    fd = disk.open_append(lock, create=True)
+    disk.lock(fd, timeout_s=0)
+    assert [check.ok for check in examine.examine_lock(lock)] == [True]
+    disk.close(fd)
+    monkeypatch.setattr(Disk, "lock_excludes", lambda *_: False)
+    assert [check.ok for check in examine.examine_lock(lock)] == [False]
