@@ -73,6 +73,7 @@ def _readable(connection: apsw.Connection, graph: int, last: int) -> int | None:
 
 def _is_readable(connection: apsw.Connection, graph: int, key: int) -> bool:
     try:
-        return bool(connection.execute(_NEXT, (key, graph)).fetchall())
+        connection.execute(_NEXT, (key, graph)).fetchall()
     except apsw.Error:
         return False
+    return True  # a row, or the end
