@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from .graph.infer import Proposal
     from .graph.needs import CriticalPath, Cycle
     from .graph.relations import Clash, Impact
-    from .graph.timeline import Difference, FieldChange, Origin, Stage
     from .graph.repair import Repaired
     from .graph.seal import Seal
+    from .graph.timeline import Difference, FieldChange, Origin, Stage
     from .graph.transaction import Transaction
     from .graph.transfer import Receipt
     from .ground.change import Batch, Change, Commit, Drop, Entry, Link, Note, Put, Unlink
