@@ -24,6 +24,7 @@ OPEN: dict[str, str] = {
     "errors/sqlite": "what a failed sync gave up is read back and built upon; a full disk at opening is not said so",
     "flips/file": "an emptied journal file behind a snapshot is missed by verify alone",
     "moved/file": "an emptied journal file behind a snapshot is missed by verify alone",
+    "lives/sqlite": "a first creation that is cut short leaves a file that is then refused",
     "race/sqlite": "a close beside other processes may be refused as busy",
     "mistakes/file": "the control of the failing syncs finds what errors/file finds",
 }

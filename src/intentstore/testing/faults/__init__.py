@@ -10,6 +10,7 @@ from .damage import damage
 from .errors import fail_each, fill_up
 from .findings import Finding, Report
 from .fuse import Mount, mounted
+from .kill import kill_each, tree_of
 from .power import check_images, record, scratch
 from .processes import kill_writers, race_writers
 from .safety import Expected, faults_of, opened, read_expected
@@ -30,6 +31,7 @@ __all__ = [
     "faults_of",
     "fill_up",
     "images",
+    "kill_each",
     "kill_writers",
     "mounted",
     "opened",
@@ -37,4 +39,5 @@ __all__ = [
     "read_expected",
     "record",
     "scratch",
+    "tree_of",
 ]
