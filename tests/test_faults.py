@@ -26,6 +26,7 @@ OPEN: dict[str, str] = {
     "moved/file": "an emptied journal file behind a snapshot is missed by verify alone",
     "lives/sqlite": "a first creation that is cut short leaves a file that is then refused",
     "race/sqlite": "a close beside other processes may be refused as busy",
+    "start/sqlite": "a close beside other processes may be refused as busy",
     "mistakes/file": "the control of the failing syncs finds what errors/file finds",
 }
 """Rows that find what is not mended yet, and what that is."""

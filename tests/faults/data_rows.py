@@ -10,7 +10,9 @@ from random import Random
 
 import apsw
 
+from intentstore import open_graph
 from intentstore.ground.change import Put
+from intentstore.ground.errors import Corrupt, TooNew
 from intentstore.storage.journal import ZERO, write_frame
 from intentstore.testing import a_batch, an_intent, put
 from intentstore.testing.faults import Expected, Finding, Subject, damage, opened, scratch
@@ -112,6 +114,36 @@ def _missing_files(run: Run, place: Path, expected: Expected, finding: Finding) 
             finding.count(came if came in ("safe", "refused") else "silently wrong")
             if came not in ("safe", "refused"):
                 finding.fault(f"{name} missing: {came}")
+
+
+@row("backups", "file")
+def backups(run: Run) -> list[Finding]:
+    """One bit flipped at every byte of a backup, and a backup cut at every byte: refused, and nothing is written."""
+    finding = run.finding(27, "bit flipped and cut at every byte of a backup", unit="bytes")
+    begun = time.monotonic()
+    with scratch() as place, open_graph("memory:") as source:
+        for n in range(run.choose(20, 200)):
+            source.store(an_intent(f"b{n}", f"Backed up {n}"))
+        receipt = source.backup(place / "a.backup")
+        whole = (place / "a.backup").read_bytes()
+        luck = Random(f"{run.seed} backups")
+        every = run.choose(3, 1)
+        for what, edit in [*flips(whole, every=every, luck=luck), *cuts(whole, every=every, luck=luck)]:
+            (place / "a.backup").write_bytes(edit(whole))
+            finding.tried += 1
+            with open_graph("memory:") as target:
+                try:
+                    made = target.restore(place / "a.backup")
+                except (Corrupt, TooNew):
+                    finding.count("refused")
+                    if target.revision:
+                        finding.fault(f"{what}: something was written before it was refused")
+                else:  # what gzip does not look at, as the time in its header
+                    finding.count("safe")
+                    if made != receipt:
+                        finding.fault(f"{what}: another history was restored")
+    finding.seconds = time.monotonic() - begun
+    return [finding]
 
 
 # --- the audit chain ---

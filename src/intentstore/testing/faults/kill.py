@@ -34,7 +34,7 @@ def tree_of(place: Path) -> Tree:
 def kill_each(
     mount: Mount, finding: Finding, *, tree: Tree, act: Act, judge: Judge, what: str, seed: int, every: int = 1
 ) -> None:
-    """Kills the act before its every (so-many-th) call in turn, from the same tree each time, and judges what is left."""
+    """Kills the act before every (so-many-th) call in turn, from the same tree each time; judges what is left."""
     begun = time.monotonic()
     at = Random(f"{seed} {what}").randrange(every)
     while True:
