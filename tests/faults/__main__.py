@@ -18,7 +18,7 @@ import msgspec
 
 from intentstore.testing.faults import Finding, Report
 
-from . import data_rows, life_rows, machine_rows, mistake_rows, paper, use_rows  # noqa: F401  they register their rows
+from . import data_rows, life_rows, machine_rows, mistake_rows, paper, peer_rows, use_rows  # noqa: F401  they register their rows
 from .rows import ROWS, Run
 
 
