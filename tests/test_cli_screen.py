@@ -56,6 +56,7 @@ def test_every_verb_is_declared_once_where_the_table_says() -> None:
     contract += " impact critical-path conflicts cycles infer"
     contract += " ready blocked search history log diff undo blame timeline"
     contract += " import export apply backup restore copy verify compact stats"
+    contract += " seal prove repair doctor"
     assert sorted(VERBS) == sorted(contract.split())
 
 
@@ -205,6 +206,7 @@ def test_every_shape_is_painted_both_ways(graph: IntentGraph) -> None:
         "entry": {"entry": {**entries[0], "change": {"do": "note", "id": "a", "text": "t"}}},
         "exported": {"intents": 1, "edges": 1},
         "facts": {"a": {"b": 1}, "c": None},
+        "health": {"ok": False, "checks": [{"check": "c", "ok": False, "found": "f", "means": "m"}]},
         "hits": {"hits": [{"intent": intent, "score": 1.0, "snippet": ""}]},
         "impact": {"impact": [{"intent": intent, "distance": 1, "because": "blocks", "via": "a"}]},
         "imported": {"intents": 1, "edges": 1, "skipped": [{"line": 1, "id": None, "why": "odd"}]},
@@ -218,6 +220,7 @@ def test_every_shape_is_painted_both_ways(graph: IntentGraph) -> None:
             "stored": 1,
         },
         "receipt": {"intents": 1, "edges": 1, "revision": 1, "seal": "00"},
+        "repaired": {"ok": True, "store": "", "intents": 1, "edges": 1, "commits": 1, "problems": []},
         "report": {"ok": False, "problems": [{"where": "here", "what": "odd"}]},
         "shown": {"intents": [{**intent, "labels": ["a"], "metadata": {"k": 1}}], "edges": edges},
         "stages": {"timeline": [{"status": None, "since": entries[0]["at"], "revision": 1, "commit": "c"}]},

@@ -69,7 +69,7 @@ VERBS = (
         (ID, Argument("at", "as of this revision; the last when left out", kind="integer", metavar="REV")),
         about="Prints a document that shows, to whoever holds the seal, that the intent had this content at that\n"
         "revision. It is checked without intentstore: docs/check_proof.py does it in 40 lines.",
-        examples=("prove ship --json >ship.proof", "prove ship --at 12 --json"),
+        examples=("prove ship --json", "prove ship --at 12 --json"),
     ),
     Verb(
         "verify",
