@@ -130,7 +130,7 @@ def test_changes_and_commits_come_back_from_their_bytes() -> None:
 
 def test_damaged_bytes_of_ours_are_corrupt_never_a_value() -> None:
     for decode in (decode_intent, decode_edge, decode_change, decode_commit):
-        for data in (b"", b"{", b'{"goal":1}', b"\xff", b'{"id":"a","goal":""}'):
+        for data in (b"", b"{", b'{"goal":1}', b"\xff", b'{"id":"a","goal":"g","status":"lost"}'):
             with pytest.raises(Corrupt):
                 decode(data)
     edge = Edge(source="a", type=EdgeType.BLOCKS, target="b")

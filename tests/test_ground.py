@@ -23,6 +23,7 @@ from intentstore.ground.errors import (
     CommitMissing,
     Corrupt,
     CycleRefused,
+    DefinitionMissing,
     EdgeMissing,
     FieldInvalid,
     IntentMissing,
@@ -508,6 +509,7 @@ def every_error() -> list[IntentStoreError]:
         EdgeMissing: (("a", "blocks", "b"), {}),
         CommitMissing: (("c",), {}),
         RevisionMissing: ((9, 4), {}),
+        DefinitionMissing: (("policy/a",), {}),
         StaleRevision: (("a",), {"expected": 1, "actual": 2}),
         Corrupt: (("journal-1.jsonl", "is damaged"), {}),
     }

@@ -26,8 +26,10 @@ from intentstore.ground.errors import (
 )
 from intentstore.ground.query import EVERYTHING, HasEdge, IntentFilter, Page, Sort, Walk
 from intentstore.ground.types import Edge, EdgeType
-from intentstore.storage.sqlite import APPLICATION_ID, PAGE_BYTES, SqliteStorage, _rows, _Statements
+from intentstore.storage.sqlite import SqliteStorage
+from intentstore.storage.sqlite_connections import APPLICATION_ID, PAGE_BYTES, Connections
 from intentstore.storage.sqlite_query import Asked, selecting
+from intentstore.storage.sqlite_rows import Statements, rows
 from intentstore.testing.driver import break_driver
 from intentstore.testing.samples import a_batch, an_intent, ids, link, one, put, state
 
@@ -54,8 +56,8 @@ def poke(path: Path, *statements: str) -> None:
 
 
 def writer(storage: SqliteStorage) -> apsw.Connection:
-    assert storage._writer is not None
-    return storage._writer
+    assert storage._at._writer is not None
+    return storage._at._writer
 
 
 class Failing:
@@ -74,11 +76,11 @@ class Failing:
 
 
 def fail(storage: SqliteStorage, statement: str, error: Exception) -> None:
-    storage._writer = Failing(writer(storage), statement, error)  # type: ignore[assignment]  # stands in for it
+    storage._at._writer = Failing(writer(storage), statement, error)  # type: ignore[assignment]  # stands in for it
 
 
 def mend(storage: SqliteStorage) -> None:
-    storage._writer = storage._writer.connection  # type: ignore[union-attr]  # undoes `fail`
+    storage._at._writer = storage._at._writer.connection  # type: ignore[union-attr]  # undoes `fail`
 
 
 # --- the file --------------------------------------------------------------------------------------
@@ -153,7 +155,7 @@ def test_another_programs_database_is_refused_untouched(path: Path, mode: str) -
 
 def test_a_newer_version_is_refused_untouched(storage: SqliteStorage, path: Path) -> None:
     storage.close()
-    poke(path, "PRAGMA user_version = 2")
+    poke(path, "PRAGMA user_version = 99")
     before = path.read_bytes()
     with pytest.raises(TooNew):
         SqliteStorage(path).open()
@@ -174,7 +176,7 @@ def test_a_path_through_a_file_is_refused_in_our_words(storage: SqliteStorage, p
 
 
 def test_a_file_that_was_never_finished_is_refused_without_a_trace(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("intentstore.storage.sqlite.VERSION", object())
+    monkeypatch.setattr("intentstore.storage.sqlite_connections.VERSION", object())
     with pytest.raises(BaseException):  # noqa: B017, PT011  whatever it is, nothing of it stays
         SqliteStorage(path).open()
     assert path.read_bytes() == b""
@@ -186,26 +188,26 @@ def test_a_file_that_was_never_finished_is_refused_without_a_trace(path: Path, m
 
 
 def test_a_pragma_that_does_not_take_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = SqliteStorage._set
+    original = Connections._set
 
-    def deaf(self: SqliteStorage, connection: apsw.Connection, name: str, value: Any, *, wanted: Any) -> None:
+    def deaf(self: Connections, connection: apsw.Connection, name: str, value: Any, *, wanted: Any) -> None:
         original(self, connection, name, "off" if name == "journal_mode" else value, wanted=wanted)
 
-    monkeypatch.setattr(SqliteStorage, "_set", deaf)
+    monkeypatch.setattr(Connections, "_set", deaf)
     with pytest.raises(Unavailable, match="journal_mode"):
         SqliteStorage(path).open()
 
 
 def test_two_that_make_the_same_file_wait_for_each_other(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original, busy = SqliteStorage._set, [2]
+    original, busy = Connections._set, [2]
 
-    def contended(self: SqliteStorage, connection: apsw.Connection, name: str, value: Any, *, wanted: Any) -> None:
+    def contended(self: Connections, connection: apsw.Connection, name: str, value: Any, *, wanted: Any) -> None:
         if name == "journal_mode" and busy[0]:
             busy[0] -= 1
             raise apsw.BusyError("database is locked")
         original(self, connection, name, value, wanted=wanted)
 
-    monkeypatch.setattr(SqliteStorage, "_set", contended)
+    monkeypatch.setattr(Connections, "_set", contended)
     storage = SqliteStorage(path)
     storage.open()
     storage.close()
@@ -219,7 +221,7 @@ def test_a_file_that_another_fills_first_is_taken_as_it_is(path: Path, monkeypat
     first.open()
     put(first, "a")
     first.close()
-    monkeypatch.setattr(SqliteStorage, "_enter", lambda _: True)  # what it saw before the other came
+    monkeypatch.setattr(Connections, "_enter", lambda _: True)  # what it saw before the other came
     second = SqliteStorage(path)
     second.open()
     assert ids(second) == ["a"]
@@ -294,7 +296,7 @@ def test_a_store_marked_as_forked_lets_nothing_go(path: Path) -> None:
     storage = SqliteStorage(path)
     storage.open()
     put(storage, "a")
-    kept = list(storage._all)
+    kept = list(storage._at._all)
     storage.forked()
     for call in (lambda: storage.fetch(["a"]), lambda: put(storage, "b"), lambda: storage.revision):
         with pytest.raises(Closed):
@@ -320,10 +322,10 @@ def test_every_member_says_in_our_words_that_the_driver_failed(path: Path) -> No
         raise apsw.IOError("disk I/O error")
 
     def breaks(storage: Any) -> None:
-        for connection in storage._all:
+        for connection in storage._at._all:
             connection.close()
-        storage._idle.clear()
-        storage._connect = broken
+        storage._at.idle.clear()
+        storage._at._connect = broken
 
     found = break_driver(lambda: SqliteStorage(path), breaks)
     assert isinstance(found["fetch"], Unavailable)
@@ -390,7 +392,7 @@ def test_a_roll_back_that_fails_kills_the_handle(storage: SqliteStorage) -> None
                 raise apsw.IOError("disk I/O error")
             return super().execute(text, *values)
 
-    storage._writer = Sulking(writer(storage), "COMMIT", apsw.FullError("full"))  # type: ignore[assignment]
+    storage._at._writer = Sulking(writer(storage), "COMMIT", apsw.FullError("full"))  # type: ignore[assignment]
     with pytest.raises(Full):
         put(storage, "a")
     mend(storage)
@@ -410,7 +412,7 @@ def test_a_roll_back_that_fails_kills_the_handle(storage: SqliteStorage) -> None
     ],
 )
 def test_each_driver_error_has_its_word(storage: SqliteStorage, error: type[apsw.Error], ours: type) -> None:
-    found = storage._storage_error(error("so it is"), "reading")
+    found = storage._at.storage_error(error("so it is"), "reading")
     assert type(found) is ours
     assert found.hint
 
@@ -474,14 +476,14 @@ def test_a_trail_with_a_hole_is_corrupt(storage: SqliteStorage, path: Path) -> N
 
 def test_an_unknown_statement_is_a_programming_mistake() -> None:
     with pytest.raises(AttributeError, match="nonesuch"):
-        _ = _Statements(1).nonesuch
+        _ = Statements(1).nonesuch
 
 
 def test_lists_by_status_use_their_index(storage: SqliteStorage) -> None:
     for sort in ("created_at", "-created_at", "updated_at", "-updated_at", "-priority"):
         asked = Asked(1)
         text = selecting(IntentFilter(status=frozenset({"active"})), Page(sort=Sort.parse(sort)), asked)  # type: ignore[arg-type]
-        plan = " ".join(row[3] for row in _rows(writer(storage), f"EXPLAIN QUERY PLAN {text}", asked.values))
+        plan = " ".join(row[3] for row in rows(writer(storage), f"EXPLAIN QUERY PLAN {text}", asked.values))
         assert f"intents_by_{sort.lstrip('-').removesuffix('_at')}" in plan
         assert "TEMP B-TREE" not in plan.replace("USE TEMP B-TREE FOR LAST TERM", ""), plan
 
@@ -519,10 +521,10 @@ DAMAGE = {
     "UPDATE edges SET type = 'enables' WHERE source = 'a'": "columns differ",
     "DELETE FROM intents WHERE id = 'b'": "has no intent b",
     "UPDATE graves SET head = 9": "chain ends elsewhere",
-    "UPDATE commits SET body = replace(body, 'Reach b', 'Reach y') WHERE revision = 1": "does not match its hash",
-    "UPDATE commits SET id = 'other' WHERE revision = 1": "is kept as",
-    "DELETE FROM commits WHERE revision = 2": "continues revision",
-    "UPDATE commits SET body = 'x' WHERE revision = 1": "cannot be read",
+    "UPDATE commits SET body = replace(body, 'Reach b', 'Reach y') WHERE key & 0xff = 1": "does not match its hash",
+    "UPDATE commits SET id = 'other' WHERE key & 0xff = 1": "is kept as",
+    "DELETE FROM commits WHERE key & 0xff = 2": "continues revision",
+    "UPDATE commits SET body = 'x' WHERE key & 0xff = 1": "cannot be read",
 }
 
 
@@ -594,7 +596,7 @@ def test_readers_and_writers_share_it(storage: SqliteStorage) -> None:
     for thread in threads:
         thread.join()
     assert errors == []
-    assert len(storage._all) <= 7
+    assert len(storage._at._all) <= 7
 
 
 def test_a_group_with_nothing_to_write_writes_nothing(storage: SqliteStorage) -> None:

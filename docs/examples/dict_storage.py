@@ -22,6 +22,7 @@ from intentstore.ground.identity import uuid7
 from intentstore.ground.protocol import Capabilities, Problem
 from intentstore.ground.query import Found, Hit, IntentFilter, Page, Walk
 from intentstore.ground.types import Edge, Intent, IntentId, IntentStatus, Revision
+from intentstore.ground.values import Map
 from intentstore.storage.index import Index
 from intentstore.storage.ledger import ChainCheck, entries_of, replayed, settle
 
@@ -99,6 +100,10 @@ class DictStorage:
     def neighbours(self, ids: Sequence[IntentId], walk: Walk) -> list[Edge]:
         with self._lock:
             return self._state().neighbours(ids, walk)
+
+    def definitions(self, prefix: str = "") -> dict[str, Map]:
+        with self._lock:
+            return self._state().definitions(prefix)
 
     def select(self, where: IntentFilter, page: Page) -> Found:
         with self._lock:

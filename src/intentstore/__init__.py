@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .graph.timeline import Difference, FieldChange, Origin, Stage
     from .graph.transaction import Transaction
     from .graph.transfer import Receipt
-    from .ground.change import Batch, Change, Commit, Drop, Entry, Link, Note, Put, Unlink
+    from .ground.change import Batch, Change, Commit, Define, Drop, Entry, Link, Note, Put, Unlink
     from .ground.errors import (
         AlreadyThere,
         Busy,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         Conflict,
         Corrupt,
         CycleRefused,
+        DefinitionMissing,
         EdgeMissing,
         FieldInvalid,
         Full,
@@ -71,11 +72,12 @@ _HOMES = {
     "graph.seal": "Seal",
     "graph.transaction": "Transaction",
     "graph.transfer": "Receipt",
-    "ground.change": "Batch Change Commit Drop Entry Link Note Put Unlink",
+    "ground.change": "Batch Change Commit Define Drop Entry Link Note Put Unlink",
     "ground.errors": (
-        "AlreadyThere Busy Closed CommitMissing Conflict Corrupt CycleRefused EdgeMissing FieldInvalid Full"
-        " IntentMissing IntentStoreError Invalid LeaseHeld Locked Missing PolicyRefused QueryInvalid ReadOnly"
-        " RevisionMissing RtfsSyntaxError StaleRevision StorageError TooNew TransitionRefused Unavailable Unsupported"
+        "AlreadyThere Busy Closed CommitMissing Conflict Corrupt CycleRefused DefinitionMissing EdgeMissing"
+        " FieldInvalid Full IntentMissing IntentStoreError Invalid LeaseHeld Locked Missing PolicyRefused"
+        " QueryInvalid ReadOnly RevisionMissing RtfsSyntaxError StaleRevision StorageError TooNew"
+        " TransitionRefused Unavailable Unsupported"
     ),
     "ground.query": "ConnectedTo Found HasEdge Hit IntentFilter Page Sort",
     "ground.types": "Edge EdgeType Intent IntentStatus",
@@ -116,6 +118,8 @@ __all__ = [
     "CriticalPath",
     "Cycle",
     "CycleRefused",
+    "Define",
+    "DefinitionMissing",
     "Difference",
     "Drop",
     "Edge",

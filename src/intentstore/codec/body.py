@@ -13,15 +13,15 @@ import msgspec
 
 from ..ground.change import Change, Commit, Link, Put
 from ..ground.errors import Corrupt, Invalid
-from ..ground.types import Edge, Intent
+from ..ground.types import Edge, Intent, trusted
 from ..ground.values import Map
 from .wire import decode_hook, encode_hook, to_wire, write_time
 
 _encoder = msgspec.json.Encoder(enc_hook=encode_hook)
-_intents = msgspec.json.Decoder(Intent, dec_hook=decode_hook)
-_edges = msgspec.json.Decoder(Edge, dec_hook=decode_hook)
-_changes = msgspec.json.Decoder(Change, dec_hook=decode_hook)
-_commits = msgspec.json.Decoder(Commit, dec_hook=decode_hook)
+_intents = trusted(msgspec.json.Decoder(Intent, dec_hook=decode_hook).decode)
+_edges = trusted(msgspec.json.Decoder(Edge, dec_hook=decode_hook).decode)
+_changes = trusted(msgspec.json.Decoder(Change, dec_hook=decode_hook).decode)
+_commits = trusted(msgspec.json.Decoder(Commit, dec_hook=decode_hook).decode)
 
 
 def encode_intent(intent: Intent) -> bytes:
@@ -113,7 +113,7 @@ def encode_commit(commit: Commit, changes: list[bytes] | None = None) -> bytes:
 
 def _decode(decoder: Any, data: bytes | str, what: str) -> Any:
     try:
-        return decoder.decode(data)
+        return decoder(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, Invalid, RecursionError) as error:
         raise Corrupt(what, f"cannot be read: {error}") from error
 

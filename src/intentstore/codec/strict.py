@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from ..ground.change import Change, Drop, Link, Note, Put, Unlink
+from ..ground.change import Change, Define, Drop, Link, Note, Put, Unlink
 from ..ground.errors import FieldInvalid, IntentStoreError, QueryInvalid
 from ..ground.query import ConnectedTo, HasEdge, IntentFilter
 from ..ground.types import EDGE_FIELDS, INTENT_FIELDS, Claim, Edge, EdgeType, Intent, edge_key
@@ -176,8 +176,8 @@ def edge_from(thing: Any, where: str = "edge") -> Edge:
 
 
 def change_from(thing: Any, where: str = "change") -> Change:
-    """Returns the change that decoded JSON describes: ``{"do": "put", "intent": {…}}``, drop, link, unlink, note."""
-    fields = ("do", "intent", "edge", "id", "source", "type", "target", "text", "expected")
+    """Returns the change that decoded JSON describes: ``{"do": "put", "intent": {…}}``, and the other five."""
+    fields = ("do", "intent", "edge", "id", "source", "type", "target", "text", "name", "value", "expected")
     found = dict(_object(thing, fields, where))
     verb = found.pop("do", None)
     match verb:
@@ -195,8 +195,12 @@ def change_from(thing: Any, where: str = "change") -> Change:
             change = Unlink(source=source, type=kind, target=target)
         case "note":
             change = _build(Note, found, where)
+        case "define":
+            if found.get("value") is not None:
+                found["value"] = map_from_wire(found["value"], "value")
+            change = _build(Define, found, where)
         case _:
-            raise FieldInvalid("do", f"{verb!r} is not a change", hint="use put, drop, link, unlink or note")
+            raise FieldInvalid("do", f"{verb!r} is not a change", hint="use put, drop, link, unlink, note or define")
     return change  # type: ignore[no-any-return]  # built above, by tag
 
 

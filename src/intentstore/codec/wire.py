@@ -21,6 +21,7 @@ from ..ground.values import (
     Map,
     Resource,
     Symbol,
+    flat_map,
     freeze,
     freeze_key,
     freeze_time,
@@ -157,7 +158,7 @@ def encode_hook(thing: Any) -> Any:
 def decode_hook(kind: Any, thing: Any) -> Any:
     """Builds the field types that the JSON decoder does not know."""
     if kind is Map:
-        return map_from_wire(thing, "map")
+        return flat_map(thing) or map_from_wire(thing, "map")
     if kind is EdgeType:
         return EdgeType(thing)
     if kind is AnyValue:

@@ -20,6 +20,7 @@ from ..ground.identity import utc_now, uuid7
 from ..ground.protocol import IntentStorage, ListsGraphs, Problem
 from ..ground.query import EVERYTHING, Direction, Found, Hit, IntentFilter, Page, Sort, Walk
 from ..ground.types import Edge, Intent, IntentId, IntentStatus, Revision, check_id, check_name
+from ..ground.values import Map
 from . import ready as readiness
 from .lifecycle import check_move
 from .transaction import Transaction
@@ -167,6 +168,15 @@ class IntentGraph:
         return Entry(
             revision=commit.revision, commit=commit.id, at=commit.at, actor=commit.actor, change=commit.changes[0]
         )
+
+    def define(self, name: str, value: Any, *, reason: str | None = None) -> None:
+        """Gives the graph a definition (a policy, a rule) under a name; None takes it away."""
+        with self.transaction(reason=reason) as tx:
+            tx.define(name, value)
+
+    def definitions(self, prefix: str = "") -> dict[str, Map]:
+        """Returns the graph's definitions whose names begin with the prefix, in the order of names."""
+        return self.storage.definitions(prefix)
 
     # --- edges ---
 

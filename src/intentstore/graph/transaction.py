@@ -7,7 +7,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-from ..ground.change import Change, Commit, Drop, Link, Note, Put, Unlink
+from ..ground.change import Change, Commit, Define, Drop, Link, Note, Put, Unlink
 from ..ground.errors import Conflict, FieldInvalid
 from ..ground.types import UNSTORED, Edge, EdgeType, Intent, IntentId, edge_key
 from ..ground.values import freeze_map
@@ -84,6 +84,10 @@ class Transaction:
         """Records the deletion of an edge; `EdgeMissing` at the end if there is none."""
         key = edge_key(source, type, target)
         self.apply(Unlink(source=key[0], type=key[1], target=key[2]))
+
+    def define(self, name: str, value: Any) -> None:
+        """Records a definition of the graph's; None takes it away, `DefinitionMissing` at the end if there is none."""
+        self.apply(Define(name=name, value=value))
 
     def note(self, id: IntentId, text: str) -> None:
         """Records a remark for the intent's history."""

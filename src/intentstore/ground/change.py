@@ -11,19 +11,23 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from .errors import FieldInvalid
 from .types import Edge, EdgeKey, EdgeType, Intent, IntentId, Revision, check_integer, check_name
-from .values import check_text, freeze_time
+from .values import Map, check_text, freeze_map, freeze_time
 
 if TYPE_CHECKING:
     from .protocol import Reader
 
 MAX_CHANGES = 100_000
 MAX_REASON = 64 * 1024
+MAX_REVISION = 2**40 - 1
+"""At a thousand commits a second, 34 years."""
 
-Subject = IntentId | EdgeKey
-"""What one chain of changes is about: an intent by its id, an edge by its key."""
+DefinitionKey = tuple[str]
+Subject = IntentId | EdgeKey | DefinitionKey
+"""What one chain of changes is about: an intent by its id, an edge by its key, a definition by its name alone."""
 
 
 class _Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="do"):
@@ -103,7 +107,26 @@ class Note(_Change, frozen=True, kw_only=True, omit_defaults=True, tag="note"):
         return self.id
 
 
-Change = Put | Drop | Link | Unlink | Note
+class Define(_Change, frozen=True, kw_only=True, omit_defaults=True, tag="define"):
+    """Gives the graph a definition under a name, or takes it away where ``value`` is None.
+
+    A definition (a policy, a rule) belongs to the graph as a whole: every opener sees it, the log keeps it.
+    """
+
+    name: str
+    value: Map | None = None
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "name")
+        if self.value is not None and type(self.value) is not Map:
+            force_setattr(self, "value", freeze_map(self.value, "value"))
+
+    @property
+    def subject(self) -> Subject:
+        return (self.name,)
+
+
+Change = Put | Drop | Link | Unlink | Note | Define
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,6 +158,8 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
                 raise FieldInvalid("reason", f"is longer than {MAX_REASON} bytes", hint="put long text into a note")
         if self.revision is not None:
             check_integer(self.revision, "revision", least=1)
+            if self.revision > MAX_REVISION:
+                raise FieldInvalid("revision", f"is over {MAX_REVISION}", hint="copy from a log of ours")
 
 
 class Commit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -4,7 +4,7 @@
 
     IntentStoreError
     ├─ Invalid (ValueError)     FieldInvalid · TransitionRefused · CycleRefused · QueryInvalid · RtfsSyntaxError
-    ├─ Missing (LookupError)    IntentMissing · EdgeMissing · CommitMissing · RevisionMissing
+    ├─ Missing (LookupError)    IntentMissing · EdgeMissing · DefinitionMissing · CommitMissing · RevisionMissing
     ├─ Conflict                 AlreadyThere · StaleRevision · LeaseHeld
     ├─ PolicyRefused
     ├─ Unsupported
@@ -131,6 +131,13 @@ class EdgeMissing(Missing):
         )
 
 
+class DefinitionMissing(Missing):
+    """The graph has no definition of this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no definition {name!r} in this graph", hint="list the definitions to see them", name=name)
+
+
 class CommitMissing(Missing):
     """No commit has this id."""
 
@@ -170,9 +177,9 @@ class StaleRevision(Conflict):
     'intent 7f3a is at revision 9, not 8; fetch it again and reapply'
     """
 
-    def __init__(self, subject: str, *, expected: int, actual: int) -> None:
+    def __init__(self, subject: str, *, expected: int, actual: int, noun: str = "intent") -> None:
         super().__init__(
-            f"intent {subject} is at revision {actual}, not {expected}; fetch it again and reapply",
+            f"{noun} {subject} is at revision {actual}, not {expected}; fetch it again and reapply",
             hint="fetch it again and reapply the change to what you get",
             id=subject,
             expected=expected,

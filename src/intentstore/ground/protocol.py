@@ -5,7 +5,7 @@ A storage keeps the intents and edges of one named graph; it decides nothing abo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from .change import Batch, Commit, Entry, Guard
 from .query import Found, Hit, IntentFilter, Page, Walk
 from .types import Edge, Intent, IntentId, IntentStatus, Revision
+from .values import Map
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +29,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """It is a `Compacts`."""
     notifies: bool = False
     """It is a `Notifies`."""
+    keeps_aside: bool = False
+    """It is a `KeepsAside`."""
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -47,7 +50,7 @@ class Diagnosis(msgspec.Struct, frozen=True):
 
 
 class Reader(Protocol):
-    """What a guard or a traversal may ask: intents by id, edges by their ends."""
+    """What a guard or a traversal may ask: intents by id, edges by their ends, the graph's definitions."""
 
     def fetch(self, ids: Sequence[IntentId]) -> list[Intent | None]:
         """Returns the intents in the order of the ids, None for each that is not there."""
@@ -58,6 +61,10 @@ class Reader(Protocol):
 
         A symmetric edge is seen from both ends, whatever the direction of the walk.
         """
+        ...
+
+    def definitions(self, prefix: str = "") -> dict[str, Map]:
+        """Returns the graph's definitions whose names begin with the prefix, by name, in the order of names."""
         ...
 
 
@@ -160,6 +167,26 @@ class Notifies(Protocol):
         True may come too early: ask `entries`, and wait again. No commit is slept through: one that was there before
         the call is answered at once. Many threads may wait; `close` ends their waiting with `Closed`.
         """
+        ...
+
+class KeepsAside(Protocol):
+    """Keeps small things beside the graph: lease renewals, cursors, caches. They stand in no history and no seal.
+
+    What is kept outlives the process where the storage is persistent, but a power cut may take the last of it: keep
+    here only what the graph can do without. Copies and backups do not carry it.
+    """
+
+    def keep(
+        self, space: str, items: Mapping[str, bytes | None], *, guard: Callable[[Reader], None] | None = None
+    ) -> None:
+        """Keeps these values under their keys in a space, all or none; None forgets a key.
+
+        ``guard`` sees the present state inside the write, where no commit can come between, and raises to refuse.
+        """
+        ...
+
+    def kept(self, space: str, keys: Sequence[str] | None = None) -> dict[str, bytes]:
+        """Returns what is kept under these keys of a space, or under all of them; a key not kept is left out."""
         ...
 
 

@@ -7,10 +7,11 @@ whether an id exists.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import msgspec
 from msgspec.structs import force_setattr
@@ -101,6 +102,30 @@ else:
         """Names `Value` to the decoder, which hands such a field to its hook."""
 
 
+class _Door(threading.local):
+    trusting = False
+
+
+_door = _Door()
+T = TypeVar("T")
+
+
+def trusted(decode: Callable[[bytes | str], T]) -> Callable[[bytes | str], T]:
+    """Returns the decoder for bytes that were checked before they were written: what it builds is not checked anew.
+
+    Reading an intent then takes 3 us instead of 15; types and field names are still the decoder's to check.
+    """
+
+    def decode_trusted(data: bytes | str) -> T:
+        _door.trusting = True
+        try:
+            return decode(data)
+        finally:
+            _door.trusting = False
+
+    return decode_trusted
+
+
 class Claim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who works on an intent, until when, and the fencing token that tells a late holder from a live one."""
 
@@ -141,7 +166,11 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     revision: Revision = msgspec.field(default_factory=int)
     claim: Claim | None = None
 
-    def __post_init__(self) -> None:  # noqa: C901, PLR0912  written out: a loop costs every read 1 us of 4
+    def __post_init__(self) -> None:
+        if not _door.trusting:
+            self._check()
+
+    def _check(self) -> None:  # noqa: C901, PLR0912  written out: a loop takes twice as long
         if self.id != "":
             check_id(self.id, "id")
         _check_goal(self.goal)
@@ -225,6 +254,10 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
     revision: Revision = msgspec.field(default_factory=int)
 
     def __post_init__(self) -> None:
+        if not _door.trusting:
+            self._check()
+
+    def _check(self) -> None:
         check_id(self.source, "source")
         check_id(self.target, "target")
         if type(self.type) is not EdgeType:

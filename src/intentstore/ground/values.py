@@ -82,7 +82,8 @@ class Map(Mapping[Any, Any]):
     def trusted(cls, items: dict[Any, Any], *, plain: bool) -> Map:
         """Wraps items that `freeze` or a decoder has already checked; the caller gives the dict away."""
         self = cls.__new__(cls)
-        self._items, self.plain = items, plain
+        _set_items(self, items)  # past __setattr__, which would cost three times the rest
+        _set_plain(self, plain)
         return self
 
     @property
@@ -126,6 +127,7 @@ class Map(Mapping[Any, Any]):
         return Map({**self._items, **items})
 
 
+_set_items, _set_plain = vars(Map)["_items"].__set__, vars(Map)["plain"].__set__
 EMPTY = Map.trusted({}, plain=True)
 
 Value = (
@@ -228,6 +230,17 @@ def freeze_key(key: Any, where: str) -> Any:
     if isinstance(key, int) and not isinstance(key, bool):
         return _whole(int(key), f"a key of {where}")
     raise FieldInvalid(where, f"has a key of type {_name(key)}", hint="keys are strings, keywords or integers")
+
+
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
+
+def flat_map(items: dict[str, Any]) -> Map | None:
+    """Returns a decoder's dict as a `Map` as it stands, None where a tag or a container in it must be read first."""
+    for key, value in items.items():
+        if type(value) not in _SCALARS or key[:1] == "$":
+            return None
+    return Map.trusted(items, plain=True) if items else EMPTY
 
 
 def is_plain(value: Any) -> bool:

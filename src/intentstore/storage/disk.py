@@ -60,6 +60,10 @@ class Disk:
         """Returns the file's length now, other processes' appends included. 0.3 us; `fstat` takes 1.2."""
         return os.lseek(fd, 0, os.SEEK_END)
 
+    def identity(self, fd: int) -> int:
+        """Returns the number by which the file system knows the open file."""
+        return os.fstat(fd).st_ino
+
     def read(self, fd: int, offset: int, length: int) -> bytes:
         """Returns up to ``length`` bytes from ``offset``; fewer only at the end of the file."""
         pieces = []

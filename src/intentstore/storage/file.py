@@ -23,9 +23,11 @@ from ..codec import decode_commit, encode_commit
 from ..ground.change import Batch, Commit, Entry, Guard
 from ..ground.errors import Closed, Corrupt, Full, IntentStoreError, Locked, ReadOnly, StorageError
 from ..ground.identity import uuid7
-from ..ground.protocol import Capabilities, Diagnosis, Problem
+from ..ground.protocol import Capabilities, Diagnosis, Problem, Reader
 from ..ground.query import Found, Hit, IntentFilter, Page, Walk
 from ..ground.types import Edge, Intent, IntentId, IntentStatus, Revision
+from ..ground.values import Map
+from .aside import Aside, checked, chosen
 from .disk import Disk, check_directory, network_kind, storage_error
 from .group import Lane, Ticket
 from .home import Home
@@ -58,7 +60,9 @@ os.register_at_fork(after_in_child=_in_child)
 class FileStorage:
     """Keeps one graph of a file store. What it acknowledged is on stable storage (``durability="full"``)."""
 
-    capabilities = Capabilities(persistent=True, multi_process=True, searches_text=True, compacts=True)
+    capabilities = Capabilities(
+        persistent=True, multi_process=True, searches_text=True, compacts=True, keeps_aside=True
+    )
 
     def __init__(
         self,
@@ -77,6 +81,7 @@ class FileStorage:
         self._timeout_s, self._new_id, self._disk = timeout_s, new_id, disk or Disk()
         self._home = Home(self._disk, self._path)
         self._folder = self._home.folder(graph)
+        self._aside = Aside(self._disk, self._folder)
         self._lane: Lane[Any] = Lane(self._run)
         self._state = threading.RLock()
         self._opened = self._forked = self._writing = False
@@ -426,6 +431,12 @@ class FileStorage:
         with self._state:
             return index.neighbours(ids, walk)
 
+    def definitions(self, prefix: str = "") -> dict[str, Map]:
+        """Returns the graph's definitions whose names begin with the prefix."""
+        index = self._fresh()
+        with self._state:
+            return index.definitions(prefix)
+
     def select(self, where: IntentFilter, page: Page) -> Found:
         """Returns one page of the intents the filter means."""
         index = self._fresh()
@@ -484,6 +495,29 @@ class FileStorage:
     def revision(self) -> Revision:
         """The sequence number of the last commit."""
         return self._fresh().revision
+
+    # --- beside the graph ---
+
+    def keep(
+        self, space: str, items: Mapping[str, bytes | None], *, guard: Callable[[Reader], None] | None = None
+    ) -> None:
+        """Keeps these values in a space, all or none; None forgets a key. Not synced."""
+        self._check_writable()
+        wanted = checked(space, items)
+        self._lane.alone(lambda: self._keep(space, wanted, guard))
+
+    def _keep(self, space: str, items: Mapping[str, bytes | None], guard: Callable[[Reader], None] | None) -> None:
+        with self._translated("writing"), self._locked():
+            if guard is not None:
+                guard(self._index)
+            with self._state:
+                self._aside.write(space, items)
+
+    def kept(self, space: str, keys: Sequence[str] | None = None) -> dict[str, bytes]:
+        """Returns what is kept under these keys of a space, or under all of them."""
+        self._check_open()
+        with self._state, self._translated("reading"):
+            return chosen(self._aside.read(space), keys)
 
     # --- care ---
 

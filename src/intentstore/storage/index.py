@@ -34,6 +34,7 @@ from ..ground.query import (
     write_cursor,
 )
 from ..ground.types import SYMMETRIC, Edge, EdgeKey, Intent, IntentId, IntentStatus, Revision
+from ..ground.values import Map
 from .ledger import Draft
 from .match import matches
 from .words import WordIndex, snippet
@@ -51,6 +52,7 @@ class Index:
         self._intents: dict[IntentId, Intent | bytes] = {}
         self._swap = threading.Lock()
         self._edges: dict[EdgeKey, Edge] = {}
+        self._defined: dict[str, Map] = {}
         self._heads: dict[Subject, Head] = {}
         self._at: dict[IntentId, dict[EdgeKey, Edge]] = {}
         self._dead_at: dict[IntentId, set[EdgeKey]] = {}
@@ -102,6 +104,10 @@ class Index:
             )
         return [found[key] for key in sorted(found)]
 
+    def definitions(self, prefix: str = "") -> dict[str, Map]:
+        """Returns the graph's definitions whose names begin with the prefix, in the order of names."""
+        return {name: self._defined[name] for name in sorted(self._defined) if name.startswith(prefix)}
+
     def degree(self, id: IntentId) -> int:
         """Returns how many edges stand at the intent."""
         return len(self._at.get(id, ()))
@@ -124,10 +130,18 @@ class Index:
         return list(self._edges.values())
 
     def graves(self) -> Iterator[tuple[Subject, Head]]:
-        """Yields the chain ends of what was deleted."""
+        """Yields the chain ends of the intents and edges that were deleted."""
         for subject, head in self._heads.items():
+            if len(subject) == 1 and not isinstance(subject, str):
+                continue
             if subject not in (self._intents if isinstance(subject, str) else self._edges):
                 yield subject, head
+
+    def defined(self) -> Iterator[tuple[str, Map | None, Head]]:
+        """Yields every definition that ever was, None for one taken away, with its chain end."""
+        for subject, head in self._heads.items():
+            if len(subject) == 1 and not isinstance(subject, str):
+                yield subject[0], self._defined.get(subject[0]), head
 
     def head(self, subject: Subject) -> Head:
         """Returns the end of one subject's chain."""
@@ -143,6 +157,8 @@ class Index:
             yield Problem(f"intent {id}", "is in the log but not in the state")
         if {edge.key: edge for edge in self.edges()} != {edge.key: edge for edge in truth.edges()}:
             yield Problem("edges", "differ from what the log says")
+        if self._defined != truth.definitions():
+            yield Problem("definitions", "differ from what the log says")
         if self._heads != ends:
             yield Problem("chains", "end elsewhere than the log says")
         for edge in self.edges():
@@ -158,6 +174,8 @@ class Index:
             self._lay_intent(id, intent)
         for key, edge in draft.edges.items():
             self._lay_edge(key, edge)
+        for name, value in draft.defined.items():
+            self._define(name, value)
         self._heads.update(draft.ends)
         self.revision = revision
 
@@ -171,11 +189,22 @@ class Index:
         self._lay_edge(edge.key, edge)
         self._heads[edge.key] = head
 
+    def load_definition(self, name: str, value: Map | None, head: Head) -> None:
+        """Takes a definition, or the place of one taken away, from a snapshot."""
+        self._define(name, value)
+        self._heads[name,] = head
+
     def load_grave(self, subject: Subject, head: Head) -> None:
         """Takes the chain end of a deleted subject from a snapshot."""
         self._heads[subject] = head
-        if not isinstance(subject, str):
+        if len(subject) == 3 and not isinstance(subject, str):
             self._bury(subject)
+
+    def _define(self, name: str, value: Map | None) -> None:
+        if value is None:
+            self._defined.pop(name, None)
+        else:
+            self._defined[name] = value
 
     def _lay_intent(self, id: IntentId, intent: Intent | None) -> None:
         if self._views or self._words is not None:

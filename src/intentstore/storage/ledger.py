@@ -12,14 +12,40 @@ from typing import Protocol, assert_never
 import msgspec
 
 from ..codec import change_hash, commit_hash, encode_change, header_bytes
-from ..ground.change import NO_HEAD, Batch, Change, Commit, Drop, Entry, Guard, Head, Link, Note, Put, Subject, Unlink
-from ..ground.errors import AlreadyThere, Conflict, EdgeMissing, FieldInvalid, IntentMissing, StaleRevision
+from ..ground.change import (
+    NO_HEAD,
+    Batch,
+    Change,
+    Commit,
+    Define,
+    Drop,
+    Entry,
+    Guard,
+    Head,
+    Link,
+    Note,
+    Put,
+    Subject,
+    Unlink,
+)
+from ..ground.errors import (
+    AlreadyThere,
+    Conflict,
+    DefinitionMissing,
+    EdgeMissing,
+    FieldInvalid,
+    IntentMissing,
+    StaleRevision,
+)
 from ..ground.protocol import Problem, Reader
 from ..ground.query import Walk
 from ..ground.types import MAX_INTENT_BYTES, SYMMETRIC, Edge, EdgeKey, Intent, IntentId, Revision, check_id
+from ..ground.values import Map
 
 replace = msgspec.structs.replace
 _EVERY_EDGE = Walk()
+_SIZED: dict[type[Change], str] = {Put: "intent", Link: "edge", Define: "definition"}
+"""The changes that carry what their caller made, and so may be too large."""
 
 
 class Base(Reader, Protocol):
@@ -41,6 +67,7 @@ class Draft:
         self.base = base
         self.intents: dict[IntentId, Intent | None] = {}
         self.edges: dict[EdgeKey, Edge | None] = {}
+        self.defined: dict[str, Map | None] = {}
         self.ends: dict[Subject, Head] = {}
         self._at: dict[IntentId, set[EdgeKey]] = {}
 
@@ -76,6 +103,14 @@ class Draft:
                 found[key] = edge
         return [found[key] for key in sorted(found)]
 
+    def definitions(self, prefix: str = "") -> dict[str, Map]:
+        """Returns the graph's definitions as they will be."""
+        below = self.base.definitions(prefix)
+        if not self.defined:
+            return below
+        found = {**below, **{name: value for name, value in self.defined.items() if name.startswith(prefix)}}
+        return {name: value for name, value in sorted(found.items()) if value is not None}
+
     def lay_edge(self, key: EdgeKey, edge: Edge | None) -> None:
         """Lays an edge, or its deletion, over the state beneath."""
         self.edges[key] = edge
@@ -87,6 +122,7 @@ class Draft:
         self.intents.update(upper.intents)
         for key, edge in upper.edges.items():
             self.lay_edge(key, edge)
+        self.defined.update(upper.defined)
         self.ends.update(upper.ends)
 
 
@@ -127,8 +163,8 @@ def settle(batch: Batch, base: Base, *, last: Revision, new_id: Callable[[], str
     for change in _expand(batch.changes, draft):
         settled = _settled(change, draft, revision)
         body = encode_change(settled)
-        if len(body) > MAX_INTENT_BYTES and type(settled) in (Put, Link):
-            _refuse_size(settled, len(body))
+        if len(body) > MAX_INTENT_BYTES and type(settled) in _SIZED:
+            _refuse_size(_SIZED[type(settled)], len(body))
         digest = change_hash(header, body)
         _lay(settled, draft, Head(revision, digest))
         kept.append(settled)
@@ -170,6 +206,8 @@ def _settled(change: Change, draft: Draft, revision: Revision) -> Change:
         case Unlink():
             if draft.linked((change.key,)) == [None]:
                 raise EdgeMissing(change.source, change.type, change.target)
+        case Define():
+            _check_definition(change, draft, head)
         case _:
             assert_never(change)
     return replace(change, expected=None, before=head.revision, prev=head.hash)
@@ -189,6 +227,18 @@ def _check_link(change: Link, draft: Draft) -> None:
             type=str(edge.type),
             target=edge.target,
         )
+
+
+def _check_definition(change: Define, draft: Draft, head: Head) -> None:
+    there = change.name in draft.definitions(change.name)
+    if not there and (change.value is None or change.expected):
+        raise DefinitionMissing(change.name)
+    if there and change.expected == 0:
+        raise AlreadyThere(
+            f"the definition {change.name} exists already", hint="give the revision it has now", name=change.name
+        )
+    if change.expected and change.expected != head.revision:
+        raise StaleRevision(change.name, expected=change.expected, actual=head.revision, noun="definition")
 
 
 def _expect(id: IntentId, there: Intent | None, expected: Revision | None) -> None:
@@ -216,12 +266,13 @@ def _lay(change: Change, draft: Draft, head: Head) -> None:
             draft.lay_edge(change.key, None)
         case Note():
             pass
+        case Define():
+            draft.defined[change.name] = change.value
         case _:
             assert_never(change)
 
 
-def _refuse_size(change: Change, size: int) -> None:
-    field = "intent" if type(change) is Put else "edge"
+def _refuse_size(field: str, size: int) -> None:
     raise FieldInvalid(
         field, f"is {size} bytes encoded, over {MAX_INTENT_BYTES}", hint="keep large content elsewhere and name it here"
     )

@@ -12,9 +12,11 @@ from typing import Any
 from ..ground.change import Batch, Commit, Entry, Guard
 from ..ground.errors import Closed, ReadOnly
 from ..ground.identity import uuid7
-from ..ground.protocol import Capabilities, Problem
+from ..ground.protocol import Capabilities, Problem, Reader
 from ..ground.query import Found, Hit, IntentFilter, Page, Walk
 from ..ground.types import Edge, Intent, IntentId, IntentStatus, Revision
+from ..ground.values import Map
+from .aside import checked, chosen
 from .index import Index
 from .ledger import ChainCheck, entries_of, settle
 
@@ -28,6 +30,7 @@ class _Room:
         self.index = Index()
         self.log: list[Commit] = []
         self.by_id: dict[str, Commit] = {}
+        self.aside: dict[str, dict[str, bytes]] = {}
 
 
 _shared: dict[str, dict[str, _Room]] = {}
@@ -37,7 +40,7 @@ _shared_lock = threading.Lock()
 class MemoryStorage:
     """Keeps one graph in memory. What it acknowledged lives as long as the process, and no longer."""
 
-    capabilities = Capabilities(searches_text=True, notifies=True)
+    capabilities = Capabilities(searches_text=True, notifies=True, keeps_aside=True)
 
     def __init__(
         self,
@@ -69,11 +72,15 @@ class MemoryStorage:
             raise Closed("the memory store is closed", hint="open it again")
         return self._room
 
-    def apply(self, batch: Batch, *, guard: Guard | None = None) -> Commit:
-        """Applies the batch, all or nothing. A known batch id returns its commit."""
+    def _writable(self) -> _Room:
         room = self._here()
         if self._read_only:
             raise ReadOnly("the memory store was opened read-only", hint="open it without read_only")
+        return room
+
+    def apply(self, batch: Batch, *, guard: Guard | None = None) -> Commit:
+        """Applies the batch, all or nothing. A known batch id returns its commit."""
+        room = self._writable()
         with room.lock:
             known = room.by_id.get(batch.id) if batch.id is not None else None
             if known is not None:
@@ -102,6 +109,12 @@ class MemoryStorage:
         room = self._here()
         with room.lock:
             return room.index.neighbours(ids, walk)
+
+    def definitions(self, prefix: str = "") -> dict[str, Map]:
+        """Returns the graph's definitions whose names begin with the prefix."""
+        room = self._here()
+        with room.lock:
+            return room.index.definitions(prefix)
 
     def select(self, where: IntentFilter, page: Page) -> Found:
         """Returns one page of the intents the filter means."""
@@ -159,6 +172,25 @@ class MemoryStorage:
         check = ChainCheck()
         for commit in log:
             yield from check.follow(commit)
+
+    def keep(
+        self, space: str, items: Mapping[str, bytes | None], *, guard: Callable[[Reader], None] | None = None
+    ) -> None:
+        """Keeps these values in a space, all or none; None forgets a key."""
+        room, wanted = self._writable(), checked(space, items)
+        with room.lock:
+            if guard is not None:
+                guard(room.index)
+            held = room.aside.setdefault(space, {})
+            held.update((key, value) for key, value in wanted.items() if value is not None)
+            for key in [key for key, value in wanted.items() if value is None]:
+                held.pop(key, None)
+
+    def kept(self, space: str, keys: Sequence[str] | None = None) -> dict[str, bytes]:
+        """Returns what is kept under these keys of a space, or under all of them."""
+        room = self._here()
+        with room.lock:
+            return chosen(room.aside.get(space, {}), keys)
 
     def graphs(self) -> list[str]:
         """Returns the names of the graphs in the same store."""

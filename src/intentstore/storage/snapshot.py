@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 
-from ..codec import decode_edge, encode_edge
-from ..ground.change import Head
+from ..codec import decode_change, decode_edge, encode_change, encode_edge
+from ..ground.change import Define, Head
 from ..ground.errors import Corrupt, TooNew
 from ..ground.types import EdgeType
 from .disk import Disk
@@ -87,6 +87,9 @@ def _lines(header: dict[str, Any], index: Index) -> Iterator[bytes]:
         yield b"e\t%d\t%b\t%b\n" % (head.revision, head.hash.encode(), encode_edge(edge))
     for subject, head in index.graves():
         yield b"g\t%d\t%b\t%b\n" % (head.revision, head.hash.encode(), msgspec.json.encode(_plain(subject)))
+    for name, value, head in index.defined():
+        body = encode_change(Define(name=name, value=value))
+        yield b"d\t%d\t%b\t%b\n" % (head.revision, head.hash.encode(), body)
 
 
 def _plain(subject: Any) -> Any:
@@ -129,6 +132,11 @@ def _load(lines: list[bytes], path: Path, revision: int, graph: str, length: int
         elif kind == b"e\t":
             at, hash, body = rest.split(b"\t", 2)
             index.load_edge(decode_edge(body), Head(int(at), hash.decode()))
+        elif kind == b"d\t":
+            at, hash, body = rest.split(b"\t", 2)
+            change = decode_change(body)
+            assert type(change) is Define
+            index.load_definition(change.name, change.value, Head(int(at), hash.decode()))
         else:
             at, hash, body = rest.split(b"\t", 2)
             index.load_grave(_subject(msgspec.json.decode(body)), Head(int(at), hash.decode()))

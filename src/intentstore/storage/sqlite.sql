@@ -27,11 +27,39 @@ CREATE TABLE graves (
     head INTEGER NOT NULL, hash TEXT NOT NULL, PRIMARY KEY (graph, source, type, target)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX graves_by_target ON graves (graph, target);
+-- The key is the graph's in the upper bits and the revision in the lower 40: the log needs no index of its own.
 CREATE TABLE commits (
-    key INTEGER PRIMARY KEY, graph INTEGER NOT NULL, revision INTEGER NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL
+    key INTEGER PRIMARY KEY, graph INTEGER NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL
 ) STRICT;
-CREATE UNIQUE INDEX commits_by_revision ON commits (graph, revision);
 CREATE UNIQUE INDEX commits_by_id ON commits (graph, id);
+CREATE TABLE definitions (
+    graph INTEGER NOT NULL, name TEXT NOT NULL, head INTEGER NOT NULL, hash TEXT NOT NULL, body TEXT,
+    PRIMARY KEY (graph, name)
+) STRICT, WITHOUT ROWID;
+-- No part of the graph and of no history: lease renewals, cursors, caches.
+CREATE TABLE aside (
+    key INTEGER PRIMARY KEY, graph INTEGER NOT NULL, space TEXT NOT NULL, name TEXT NOT NULL, value BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX aside_by_name ON aside (graph, space, name);
+
+-- name: upgrade_1
+ALTER TABLE commits RENAME TO commits_1;
+DROP INDEX commits_by_revision;
+DROP INDEX commits_by_id;
+CREATE TABLE commits (
+    key INTEGER PRIMARY KEY, graph INTEGER NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL
+) STRICT;
+INSERT INTO commits (key, graph, id, body) SELECT graph << 40 | revision, graph, id, body FROM commits_1 ORDER BY 1;
+DROP TABLE commits_1;
+CREATE UNIQUE INDEX commits_by_id ON commits (graph, id);
+CREATE TABLE definitions (
+    graph INTEGER NOT NULL, name TEXT NOT NULL, head INTEGER NOT NULL, hash TEXT NOT NULL, body TEXT,
+    PRIMARY KEY (graph, name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE aside (
+    key INTEGER PRIMARY KEY, graph INTEGER NOT NULL, space TEXT NOT NULL, name TEXT NOT NULL, value BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX aside_by_name ON aside (graph, space, name);
 
 -- name: graph_words
 -- The words come casefolded and apart by blanks: for this tokenizer they are exactly `ground.query.words`.
@@ -50,7 +78,7 @@ INSERT INTO graphs (name) VALUES (?1) ON CONFLICT DO NOTHING;
 SELECT name FROM graphs ORDER BY name;
 
 -- name: revision
-SELECT coalesce(max(revision), 0) FROM commits WHERE graph = {g};
+SELECT coalesce(max(key) & 0xffffffffff, 0) FROM commits WHERE key BETWEEN {g} << 40 AND {g} << 40 | 0xffffffffff;
 
 -- name: fetch
 SELECT body FROM intents WHERE graph = {g} AND id = ?1;
@@ -117,17 +145,17 @@ ON CONFLICT (graph, source, type, target) DO UPDATE SET head = excluded.head, ha
 DELETE FROM graves WHERE graph = {g} AND source = ?1 AND type = ?2 AND target = ?3;
 
 -- name: commit_insert
-INSERT INTO commits (graph, revision, id, body) VALUES ({g}, ?1, ?2, ?3);
+INSERT INTO commits (key, graph, id, body) VALUES ({g} << 40 | ?1, {g}, ?2, ?3);
 
 -- name: commit_by_id
 SELECT body FROM commits WHERE graph = {g} AND id = ?1;
 
 -- name: commit_by_revision
-SELECT body FROM commits WHERE graph = {g} AND revision = ?1;
+SELECT body FROM commits WHERE key = ({g} << 40 | ?1);
 
 -- name: commits_after
-SELECT revision, id, body FROM commits WHERE graph = {g} AND revision > ?1 AND revision <= ?2
-ORDER BY revision LIMIT 64;
+SELECT key & 0xffffffffff, id, body FROM commits
+WHERE key > ({g} << 40 | ?1) AND key <= ({g} << 40 | ?2) ORDER BY key LIMIT 64;
 
 -- name: subjects_at
 SELECT id, '', '', head FROM intents WHERE graph = {g} AND id = ?1
@@ -157,3 +185,29 @@ SELECT label, intent FROM labels WHERE graph = {g};
 
 -- name: words_count
 SELECT count(*) FROM fts_{g}_docsize;
+
+-- name: definition_row
+SELECT CASE WHEN body IS NULL THEN NULL ELSE 1 END, NULL, head, hash FROM definitions WHERE graph = {g} AND name = ?1;
+
+-- name: definition_put
+INSERT INTO definitions (graph, name, head, hash, body) VALUES ({g}, ?1, ?2, ?3, ?4)
+ON CONFLICT (graph, name) DO UPDATE SET head = excluded.head, hash = excluded.hash, body = excluded.body;
+
+-- name: definitions
+SELECT body FROM definitions WHERE graph = {g} AND substr(name, 1, length(?1)) = ?1 AND body IS NOT NULL ORDER BY name;
+
+-- name: all_definitions
+SELECT name, head, hash, body FROM definitions WHERE graph = {g};
+
+-- name: aside_put
+INSERT INTO aside (graph, space, name, value) VALUES ({g}, ?1, ?2, ?3)
+ON CONFLICT (graph, space, name) DO UPDATE SET value = excluded.value;
+
+-- name: aside_drop
+DELETE FROM aside WHERE graph = {g} AND space = ?1 AND name = ?2;
+
+-- name: aside_all
+SELECT name, value FROM aside WHERE graph = {g} AND space = ?1;
+
+-- name: aside_some
+SELECT name, value FROM aside WHERE graph = {g} AND space = ?1 AND name IN (SELECT value FROM json_each(?2));

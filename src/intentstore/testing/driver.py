@@ -12,11 +12,12 @@ from typing import Any
 from ..ground.change import Put
 from ..ground.errors import StorageError
 from ..ground.identity import uuid7
-from ..ground.protocol import Compacts, IntentStorage, ListsGraphs, Notifies, SearchesText
+from ..ground.protocol import Compacts, IntentStorage, KeepsAside, ListsGraphs, Notifies, SearchesText
 from ..ground.query import EVERYTHING, Page, Walk
 from .samples import a_batch, an_intent, put
 
 Call = Callable[[Any], object]
+POWERS: tuple[Any, ...] = (SearchesText, Compacts, Notifies, KeepsAside, ListsGraphs)
 
 CALLS: dict[str, Call] = {
     "open": lambda storage: storage.open(),
@@ -37,15 +38,16 @@ CALLS: dict[str, Call] = {
     "compact": lambda storage: storage.compact(),
     "wait": lambda storage: storage.wait(2**62, 0.001),
     "graphs": lambda storage: storage.graphs(),
+    "definitions": lambda storage: storage.definitions(),
+    "keep": lambda storage: storage.keep("sample", {"key": b"value"}),
+    "kept": lambda storage: storage.kept("sample"),
 }
 """How each protocol member is used, its answer consumed to the end."""
 
 
 def calls(storage: IntentStorage) -> dict[str, Call]:
     """Returns a call for every member of every protocol the storage fulfils; fails if one is not known here."""
-    protocols = [IntentStorage] + [
-        each for each in (SearchesText, Compacts, Notifies, ListsGraphs) if isinstance(storage, each)
-    ]
+    protocols = [IntentStorage, *(power for power in POWERS if isinstance(storage, power))]
     names = {
         name
         for protocol in protocols

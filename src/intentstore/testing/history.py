@@ -14,7 +14,7 @@ from ..ground.protocol import IntentStorage
 from ..ground.types import Edge, EdgeType
 from ..storage.memory import MemoryStorage
 from .base import Claims
-from .samples import NOON, VALUES, a_batch, an_intent, copy_log, link, put, state
+from .samples import NOON, VALUES, a_batch, an_intent, concerns, copy_log, link, put, state
 
 
 def eventful(storage: IntentStorage) -> None:
@@ -109,7 +109,7 @@ class HistoryClaims(Claims):
                 (commit.revision, commit.id, change)
                 for commit in storage.entries()
                 for change in commit.changes
-                if change.subject == id or (not isinstance(change.subject, str) and id in change.subject[::2])
+                if concerns(change, id)
             ]
             assert [(entry.revision, entry.commit, entry.change) for entry in storage.trail(id)] == expected
         assert storage.trail("nope") == []

@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from ..codec import encode_edge, encode_intent
-from ..ground.change import Change, Commit, Drop, Link, Note, Put, Unlink
+from ..ground.change import Change, Commit, Define, Drop, Link, Note, Put, Unlink
 from ..ground.errors import EdgeMissing, IntentMissing, StaleRevision, StorageError
 from ..ground.protocol import Compacts, IntentStorage, SearchesText
 from ..ground.query import Direction, IntentFilter, Walk, microseconds, words
 from ..ground.types import SYMMETRIC, Edge, EdgeKey, EdgeType, Intent, IntentStatus, edge_key
+from ..ground.values import Map
 from ..storage.memory import MemoryStorage
-from .samples import HOSTILE, NOON, VALUES, a_batch, copy_log, pages, plain, state
+from .samples import HOSTILE, NOON, VALUES, a_batch, concerns, copy_log, pages, plain, state
 
 IDS = ("a", "b", "c", "d", "é", "'; --", "%")
 TYPES = ("depends_on", "blocks", "related_to", "conflicts_with", "own_type")
@@ -63,6 +64,7 @@ class StorageMachine(RuleBasedStateMachine):
         self.storage.open()
         self.intents: dict[str, Intent] = {}
         self.edges: dict[EdgeKey, Edge] = {}
+        self.defined: dict[str, Map] = {}
         self.log: list[Commit] = []
 
     def teardown(self) -> None:
@@ -95,6 +97,10 @@ class StorageMachine(RuleBasedStateMachine):
                 self.edges[edge.key] = edge.replace(revision=revision)
             case Unlink():
                 del self.edges[change.key]
+            case Define(name=name, value=None):
+                del self.defined[name]
+            case Define(name=name, value=Map() as value):
+                self.defined[name] = value
 
     @rule(intent=some_intent)
     def put(self, intent: Intent) -> None:
@@ -160,6 +166,14 @@ class StorageMachine(RuleBasedStateMachine):
         if id in self.intents:
             self._apply(Note(id=id, text="seen"))
 
+    @rule(name=st.sampled_from(IDS), value=st.sampled_from([None, *VALUES]))
+    def define(self, name: str, value: Any) -> None:
+        """Gives the graph a definition, or takes one away."""
+        if value is not None:
+            self._apply(Define(name=name, value=plain(v=value)))
+        elif name in self.defined:
+            self._apply(Define(name=name))
+
     @precondition(lambda self: self.log)
     @rule(data=st.data())
     def repeat(self, data: st.DataObject) -> None:
@@ -212,12 +226,7 @@ class StorageMachine(RuleBasedStateMachine):
     @rule(id=some_id)
     def trail(self, id: str) -> None:
         """Reads what happened to an intent and the edges at it."""
-        meant = [
-            (commit.revision, change)
-            for commit in self.log
-            for change in commit.changes
-            if change.subject == id or (isinstance(change.subject, tuple) and id in change.subject[::2])
-        ]
+        meant = [(commit.revision, change) for commit in self.log for change in commit.changes if concerns(change, id)]
         assert [(entry.revision, entry.change) for entry in self.storage.trail(id)] == meant
 
     # --- places ---
@@ -266,6 +275,7 @@ class StorageMachine(RuleBasedStateMachine):
         assert found == [encode_intent(self.intents[id]) if id in self.intents else None for id in IDS]
         edges = [encode_edge(edge) for edge in self.storage.neighbours(IDS, Walk())]
         assert edges == [encode_edge(self.edges[key]) for key in sorted(self.edges)]
+        assert self.storage.definitions() == self.defined
 
 
 def _key(intent: Intent, field: str) -> Any:

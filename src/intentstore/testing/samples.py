@@ -49,6 +49,12 @@ LINE_BREAKERS = "line\none\r\ntwo\u2028three\u0085four\x0bfive\x1csix\ttab"
 """A goal that `str.splitlines` would take apart."""
 
 
+def concerns(change: Change, id: str) -> bool:
+    """True when the change is one of the intent, or of an edge at it."""
+    subject = change.subject
+    return subject == id or (not isinstance(subject, str) and len(subject) == 3 and id in (subject[0], subject[2]))
+
+
 def deep(levels: int) -> Any:
     """Returns lists within lists, so many levels of them."""
     value: Any = 1

@@ -7,6 +7,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from .beside import BesideClaims
 from .history import HistoryClaims
 from .lasting import LastingClaims
 from .machine import machine_for
@@ -15,7 +16,7 @@ from .reading import ReadingClaims
 from .writing import WritingClaims
 
 
-class StorageSuite(WritingClaims, ReadingClaims, QuestionClaims, HistoryClaims, LastingClaims):
+class StorageSuite(WritingClaims, ReadingClaims, QuestionClaims, HistoryClaims, BesideClaims, LastingClaims):
     """Stamps a storage: subclass it in a test module and override `make`, five lines in all.
 
     ``class TestMine(StorageSuite)``, its ``make(self, tmp_path, graph="default")`` returning
