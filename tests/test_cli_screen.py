@@ -127,9 +127,9 @@ def test_every_error_has_an_outcome() -> None:
     from intentstore.ground import errors
 
     expected = {
-        "Missing": 3, "IntentMissing": 3, "EdgeMissing": 3, "CommitMissing": 3, "RevisionMissing": 3,
-        "Conflict": 4, "AlreadyThere": 4, "StaleRevision": 4,
-        "LeaseHeld": 4, "Invalid": 5, "FieldInvalid": 5, "TransitionRefused": 5, "CycleRefused": 5, "QueryInvalid": 5,
+        "Missing": 3, "IntentMissing": 3, "EdgeMissing": 3, "DefinitionMissing": 3, "CommitMissing": 3,
+        "RevisionMissing": 3, "Conflict": 4, "AlreadyThere": 4, "StaleRevision": 4, "LeaseHeld": 4,
+        "Invalid": 5, "FieldInvalid": 5, "TransitionRefused": 5, "CycleRefused": 5, "QueryInvalid": 5,
         "RtfsSyntaxError": 5, "PolicyRefused": 6, "Unsupported": 7, "Unavailable": 8, "Busy": 8, "Full": 8,
         "StorageError": 9, "Corrupt": 9, "TooNew": 9, "ReadOnly": 9, "Closed": 9, "Locked": 9, "IntentStoreError": 1,
     }  # fmt: skip

@@ -218,13 +218,13 @@ def _rewrite_head(place: Path, journal: Path, revision: int) -> None:
 def _forged_sqlite(place: Path, what: str) -> None:
     connection = apsw.Connection(str(place / "goals.db"))
     texts = {
-        "edited": "UPDATE commits SET body = replace(body, 'Goal 1', 'Goal 7') WHERE revision = 2",
-        "deleted": "DELETE FROM commits WHERE revision = 1",
-        "reordered": "UPDATE commits SET revision = -5 + revision WHERE revision IN (2, 3);"
-        "UPDATE commits SET revision = -revision WHERE revision < 0",
-        "inserted": "INSERT INTO commits (graph, revision, id, body) SELECT graph, 6, 'forged',"
+        "edited": "UPDATE commits SET body = replace(body, 'Goal 1', 'Goal 7') WHERE key & 255 = 2",
+        "deleted": "DELETE FROM commits WHERE key & 255 = 1",
+        "reordered": "UPDATE commits SET key = -(key + 5 - 2 * (key & 255)) WHERE key & 255 IN (2, 3);"
+        "UPDATE commits SET key = -key WHERE key < 0",
+        "inserted": "INSERT INTO commits (key, graph, id, body) SELECT key + 1, graph, 'forged',"
         " replace(replace(body, '\"revision\":5', '\"revision\":6'), '\"c4\"', '\"forged\"') FROM commits"
-        " WHERE revision = 5",
+        " WHERE key & 255 = 5",
         "other state": "UPDATE intents SET goal = 'Forged', body = replace(body, 'Changed', 'Forged') WHERE id = 'a0'",
     }
     connection.execute(texts[what])

@@ -280,7 +280,7 @@ class _PlainBegin:
 class PlainBegin(SqliteStorage):
     def open(self) -> None:
         super().open()
-        self._writer = _PlainBegin(self._writer)  # type: ignore[assignment]  # it is one, but for one word
+        self._at._writer = _PlainBegin(self._at.writer)  # type: ignore[assignment]  # it is one, but for one word
 
 
 class Mistake(NamedTuple):

@@ -167,6 +167,8 @@ class AsyncIntentGraph:
     update = writing(IntentGraph.update)
     delete = writing(IntentGraph.delete)
     note = writing(IntentGraph.note)
+    define = writing(IntentGraph.define)
+    definitions = reading(IntentGraph.definitions)
 
     # --- edges ---
 

@@ -169,6 +169,8 @@ class Notifies(Protocol):
         """
         ...
 
+
+@runtime_checkable
 class KeepsAside(Protocol):
     """Keeps small things beside the graph: lease renewals, cursors, caches. They stand in no history and no seal.
 

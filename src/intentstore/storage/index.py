@@ -8,11 +8,8 @@ its owner lets one thread change it at a time.
 from __future__ import annotations
 
 import threading
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
-
-from sortedcontainers import SortedList
 
 from ..codec import decode_intent, encode_intent
 from ..ground.change import NO_HEAD, Head, Subject
@@ -37,6 +34,7 @@ from ..ground.types import SYMMETRIC, Edge, EdgeKey, Intent, IntentId, IntentSta
 from ..ground.values import Map
 from .ledger import Draft
 from .match import matches
+from .views import Views
 from .words import WordIndex, snippet
 
 _SORTS = ("created_at", "updated_at", "priority", "goal", "id")
@@ -56,7 +54,7 @@ class Index:
         self._heads: dict[Subject, Head] = {}
         self._at: dict[IntentId, dict[EdgeKey, Edge]] = {}
         self._dead_at: dict[IntentId, set[EdgeKey]] = {}
-        self._views: dict[tuple[str, IntentStatus], SortedList] = {}
+        self._views = Views()
         self._words: WordIndex | None = None
         self.revision: Revision = 0
 
@@ -210,9 +208,13 @@ class Index:
         if self._views or self._words is not None:
             before = self.get(id)
             if before is not None:
-                self._forget(before)
+                self._views.discard(before)
+                if self._words is not None:
+                    self._words.discard(before)
             if intent is not None:
-                self._remember(intent)
+                self._views.add(intent)
+                if self._words is not None:
+                    self._words.add(intent)
         with self._swap:
             if intent is None:
                 self._intents.pop(id, None)
@@ -239,20 +241,6 @@ class Index:
                 if not at:
                     del self._at[end]
             self._dead_at.setdefault(end, set()).add(key)
-
-    def _forget(self, intent: Intent) -> None:
-        for (field, status), view in self._views.items():
-            if status is intent.status:
-                view.discard((sort_key(intent, Sort(field)), intent.id))
-        if self._words is not None:
-            self._words.discard(intent)
-
-    def _remember(self, intent: Intent) -> None:
-        for (field, status), view in self._views.items():
-            if status is intent.status:
-                view.add((sort_key(intent, Sort(field)), intent.id))
-        if self._words is not None:
-            self._words.add(intent)
 
     # --- questions ---
 
@@ -311,26 +299,16 @@ class Index:
         return Found(tuple(intent for _, intent in kept), write_cursor(page.sort, key, last.id))
 
     def _walk_views(self, where: IntentFilter, page: Page) -> list[tuple[Any, Intent]]:
-        views = [self._view(page.sort.field, status) for status in where.status or _ALL]
         after = read_cursor(page.after, page.sort) if page.after is not None else None
         found: list[tuple[Any, Intent]] = []
-        for key, id in _merged(views, after, descending=page.sort.descending):
+        statuses = _ALL if where.status is None else sorted(where.status)
+        for key, id in self._views.walk(page.sort, statuses, after, self.intents):
             intent = self.get(id)
             if intent is not None and matches(intent, where, self):
                 found.append((key, intent))
                 if len(found) > page.limit:
                     break
         return found
-
-    def _view(self, field: str, status: IntentStatus) -> SortedList:
-        if (field, status) not in self._views:
-            built: dict[IntentStatus, list[tuple[Any, IntentId]]] = {each: [] for each in _ALL}
-            sort = Sort(field)
-            for intent in self.intents():
-                built[intent.status].append((sort_key(intent, sort), intent.id))
-            for each, pairs in built.items():
-                self._views[field, each] = SortedList(pairs)
-        return self._views[field, status]
 
     def _sort_all(self, where: IntentFilter, page: Page) -> list[tuple[Any, Intent]]:
         key_of = self._key(where, page.sort)
@@ -358,54 +336,3 @@ def _seen(edge: Edge, id: IntentId, direction: Direction) -> bool:
     if direction == "both" or edge.type in SYMMETRIC:
         return True
     return edge.source == id if direction == "out" else edge.target == id
-
-
-def _merged(
-    views: Sequence[SortedList], after: tuple[Any, IntentId] | None, *, descending: bool
-) -> Iterator[tuple[Any, IntentId]]:
-    """Yields the pairs of all views behind ``after``: keys up or down, ids always up among equal keys."""
-    walks = [_down(view, after) if descending else _up(view, after) for view in views]
-    if len(walks) == 1:
-        return walks[0]
-    from heapq import merge
-
-    if not descending:
-        return merge(*walks)
-    return merge(*walks, key=_Reversed)
-
-
-class _Reversed:
-    """Orders pairs by key downward, then by id upward."""
-
-    __slots__ = ("pair",)
-
-    def __init__(self, pair: tuple[Any, IntentId]) -> None:
-        self.pair = pair
-
-    def __lt__(self, other: _Reversed) -> bool:
-        if self.pair[0] == other.pair[0]:
-            return self.pair[1] < other.pair[1]
-        return bool(self.pair[0] > other.pair[0])
-
-
-def _up(view: SortedList, after: tuple[Any, IntentId] | None) -> Iterator[tuple[Any, IntentId]]:
-    start = bisect_right(view, after) if after is not None else 0
-    return iter(view.islice(start))
-
-
-def _down(view: SortedList, after: tuple[Any, IntentId] | None) -> Iterator[tuple[Any, IntentId]]:
-    """Yields pairs by descending key; a run of equal keys is given with its ids upward."""
-    stop = len(view)
-    if after is not None:
-        key, _ = after
-        first = view.bisect_left((key, ""))
-        for pair in view.islice(view.bisect_right(after)):
-            if pair[0] != key:
-                break
-            yield pair
-        stop = first
-    while stop > 0:
-        key = view[stop - 1][0]
-        first = view.bisect_left((key, ""))
-        yield from view.islice(first, stop)
-        stop = first
