@@ -83,7 +83,7 @@ def test_a_diff_is_what_two_states_do_not_share(graph: IntentGraph, seed: int) -
         found: dict[Any, tuple[Any, Any]] = {}
         for each in graph.diff(a, b):
             thing = each.after or each.before
-            assert thing is not None
+            assert isinstance(thing, Intent | Edge)
             found[thing.id if isinstance(thing, Intent) else thing.key] = (each.before, each.after)
         intents = [{intent.id: intent for intent in graph.at(at).each()} for at in (a, b)]
         edges = [
@@ -289,6 +289,28 @@ def test_blame_is_the_last_revision_at_which_a_field_changed(graph: IntentGraph,
             assert before.get((each.field, each.key), ABSENT) != each.value
             for later in range(each.revision, graph.revision + 1):
                 assert facets(graph.at(later).get(intent.id))[each.field, each.key] == each.value
+
+
+def test_definitions_have_a_past_that_can_be_asked_compared_and_undone(graph: IntentGraph) -> None:
+    graph.define("policy/a", {"level": 1})
+    graph.define("policy/b", {"level": 1})
+    graph.store(Intent(goal="Between"))
+    graph.define("policy/a", {"level": 2})
+    graph.define("policy/b", None)
+    second, third = [commit.id for commit in graph.entries(3)]
+    for revision, expected in enumerate([[], ["a"], ["a", "b"], ["a", "b"], ["a", "b"], ["a"]]):
+        past = graph.at(revision)
+        assert [name[-1] for name in past.definitions("policy/")] == expected
+        assert (past.definitions("policy/a") == {"policy/a": {"level": 2}}) == (revision >= 4)
+    told = [(each.how, [change.field for change in each.fields]) for each in graph.diff(3, 5)]
+    assert told == [("changed", ["value"]), ("removed", [])]
+    graph.undo(third)
+    assert graph.definitions() == {"policy/a": {"level": 2}, "policy/b": {"level": 1}}
+    graph.undo(second)
+    assert graph.definitions() == {"policy/a": {"level": 1}, "policy/b": {"level": 1}}
+    with pytest.raises(Conflict, match="definition policy/a was changed since"):
+        graph.undo(second)
+    assert graph.verify().ok
 
 
 def test_blame_of_what_is_deleted_or_never_was_is_missing(graph: IntentGraph) -> None:

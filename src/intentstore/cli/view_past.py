@@ -19,7 +19,7 @@ def differences(result: Result, short: Short, when: Short) -> list[Block]:
 
 def _difference(change: Result, short: Short, when: Short) -> Iterator[Row]:
     thing = change.get("after") or change["before"]
-    what = short(thing["id"]) if "goal" in thing else sentence(thing, short)
+    what = short(thing["id"]) if "goal" in thing else thing["name"] if "do" in thing else sentence(thing, short)
     if change["how"] != "changed":
         side = 3 if change["how"] == "removed" else 4
         row = [what, change["how"], "", "", ""]

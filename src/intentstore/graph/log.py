@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from ..ground.change import Change, Commit, Link, Note, Put, Subject
+from ..ground.change import Change, Commit, Define, Link, Note, Put, Subject
 from ..ground.errors import FieldInvalid, RevisionMissing
 from ..ground.protocol import IntentStorage
-from ..ground.types import Edge, Intent, Revision
+from ..ground.types import Edge, Intent, IntentId, Revision
 from ..ground.values import freeze_time
 
-Value = Intent | Edge | None
-"""What a subject is at some revision; None where it is not there."""
+Value = Intent | Edge | Define | None
+"""What a subject is at some revision, a definition as what would give it; None where it is not there."""
 
 _NEAR = 64
 """Commits of so small a gap are read through: asking anew costs as much as decoding about so many."""
@@ -25,7 +25,16 @@ def left_by(change: Change) -> Value:
     """Returns what the change leaves of its subject. A `Note` leaves it as it was: ask no note."""
     if type(change) is Put:
         return change.intent
+    if type(change) is Define:
+        return None if change.value is None else Define(name=change.name, value=change.value)
     return change.edge if type(change) is Link else None
+
+
+def ids_in(subject: Subject) -> tuple[IntentId, ...]:
+    """Returns the ids of the intents that a subject is about: itself, both ends of an edge, none of a definition."""
+    if isinstance(subject, str):
+        return (subject,)
+    return (subject[0], subject[2]) if len(subject) == 3 else ()
 
 
 def as_revision(storage: IntentStorage, when: Revision | datetime) -> Revision:

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from ..codec import encode_edge, encode_intent
-from ..ground.change import Batch, Commit, Entry, Guard, Note, Subject
+from ..ground.change import Batch, Commit, Define, Entry, Guard, Note, Subject
 from ..ground.errors import ReadOnly
 from ..ground.protocol import Capabilities, IntentStorage, Problem
 from ..ground.query import (
@@ -33,9 +33,10 @@ from ..ground.query import (
     write_cursor,
 )
 from ..ground.types import Edge, EdgeKey, Intent, IntentId, IntentStatus, Revision
+from ..ground.values import Map
 from ..storage.index import Index
 from ..storage.ledger import ChainCheck, Draft, replayed, stands_at
-from .log import Span, Value, left_by, up_to, values_at
+from .log import Span, Value, ids_in, left_by, up_to, values_at
 from .traverse import every_edge
 
 _ALL = Walk()
@@ -114,9 +115,7 @@ class Past:
 
     def _lay(self, values: dict[Subject, Value]) -> None:
         """Lays what was; around a changed edge also its two ends and all edges there, as they are."""
-        ends = {id for key in values if not isinstance(key, str) for id in key[::2]} | {
-            key for key in values if isinstance(key, str)
-        }
+        ends = {id for subject in values for id in ids_in(subject)}
         fresh = sorted(ends - self._touched)
         there: dict[Subject, Value] = {
             id: intent
@@ -133,6 +132,8 @@ class Past:
         for subject, value in values.items():
             if isinstance(subject, str):
                 draft.intents[subject] = value if type(value) is Intent else None
+            elif len(subject) == 1:
+                draft.defined[subject[0]] = value.value if type(value) is Define else None
             else:
                 draft.lay_edge(subject, value if type(value) is Edge else None)
         self._laid.lay(draft, self._revision)
@@ -169,6 +170,17 @@ class Past:
             found.update((edge.key, edge) for edge in self._laid.neighbours(ids, walk) if edge.key not in found)
             return [found[key] for key in sorted(found)]
 
+    def definitions(self, prefix: str = "") -> dict[str, Map]:
+        """Returns the definitions the graph had whose names begin with the prefix."""
+        with self._lock:
+            found = {} if self._whole else self._storage.definitions(prefix)
+            self._advance()
+            if self._whole:
+                return self._laid.definitions(prefix)
+            changed = {subject for subject in self._span.after if not isinstance(subject, str) and len(subject) == 1}
+            found = {name: value for name, value in found.items() if (name,) not in changed}
+            return dict(sorted({**found, **self._laid.definitions(prefix)}.items()))
+
     def _by_chains(self, ids: Sequence[IntentId]) -> bool:
         """True where the chains of the intents asked for are shorter to read than all that happened since."""
         if self._whole or self._span.after or len(ids) > _FEW:
@@ -184,10 +196,11 @@ class Past:
                 value = left_by(entry.change)
                 if type(entry.change) is Note:
                     continue
-                if isinstance(entry.change.subject, str):
+                subject = entry.change.subject
+                if isinstance(subject, str):
                     intent = value if type(value) is Intent else None
-                else:
-                    edges[entry.change.subject] = value if type(value) is Edge else None
+                elif len(subject) == 3:
+                    edges[subject] = value if type(value) is Edge else None
             self._near[id] = intent, [edge for edge in edges.values() if edge is not None]
         return self._near[id]
 

@@ -11,12 +11,12 @@ from typing import Any, Literal
 
 import msgspec
 
-from ..ground.change import Drop, Entry, Put, Subject
+from ..ground.change import Define, Drop, Entry, Put, Subject
 from ..ground.errors import IntentMissing
 from ..ground.protocol import IntentStorage
 from ..ground.types import Edge, Intent, IntentId, IntentStatus, Revision
 from .facets import ABSENT, Facet, changed, facets
-from .log import span_of, values_at
+from .log import Value, span_of, values_at
 
 
 class FieldChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,11 +29,11 @@ class FieldChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """One intent or edge that differs between two revisions, and in which fields."""
+    """One intent, edge or definition that differs between two revisions, and in which fields."""
 
     how: Literal["added", "removed", "changed"]
-    before: Intent | Edge | None = None
-    after: Intent | Edge | None = None
+    before: Value = None
+    after: Value = None
     fields: tuple[FieldChange, ...] = ()
 
 
@@ -82,7 +82,7 @@ def _order(subject: Subject) -> tuple[int, Subject]:
     return (len(subject), subject) if isinstance(subject, tuple) else (0, subject)
 
 
-def _difference(before: Intent | Edge | None, after: Intent | Edge | None) -> Difference | None:
+def _difference(before: Value, after: Value) -> Difference | None:
     if before is None or after is None:
         if before is after:
             return None
@@ -94,9 +94,11 @@ def _difference(before: Intent | Edge | None, after: Intent | Edge | None) -> Di
     return Difference(how="changed", before=before, after=after, fields=fields) if fields else None
 
 
-def _facets(thing: Intent | Edge) -> dict[Facet, Any]:
+def _facets(thing: Intent | Edge | Define) -> dict[Facet, Any]:
     if isinstance(thing, Intent):
         return facets(thing)
+    if isinstance(thing, Define):
+        return {("value", key): value for key, value in (thing.value or {}).items()}
     found: dict[Facet, Any] = {("metadata", key): value for key, value in thing.metadata.items()}
     return found if thing.weight is None else {("weight", None): thing.weight, **found}
 

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import NoReturn
 
-from ..ground.change import Change, Commit, Drop, Link, Put, Subject, Unlink
+from ..ground.change import Change, Commit, Define, Drop, Entry, Link, Put, Subject, Unlink
 from ..ground.errors import Conflict, StaleRevision
 from ..ground.protocol import IntentStorage, Reader
 from ..ground.query import Walk
-from ..ground.types import Edge, Intent, IntentId
-from .log import Span, Value, commit_of, values_at
+from ..ground.types import Edge, Intent, IntentId, Revision
+from ..storage.ledger import entries_of
+from .log import Span, Value, commit_of, ids_in, values_at
 from .traverse import refuse_cycles
 
 _ANY = Walk()
@@ -50,6 +51,10 @@ class Undoing:
                 come.insert(0, self._put(was, left))
             elif isinstance(was, Edge):
                 come.append(Link(edge=was, expected=0 if left is None else None))
+            elif isinstance(was, Define):
+                come.append(was)
+            elif isinstance(left, Define):
+                gone.append(Define(name=left.name))
             elif left is not None and isinstance(subject, str):
                 gone.append(Drop(id=subject, expected=self._commit.revision))
             elif isinstance(left, Edge):
@@ -59,7 +64,7 @@ class Undoing:
     def guard(self, before: Reader, after: Reader, changes: Sequence[Change]) -> None:
         """Refuses inside the write, with `StaleRevision`, what changed since `changes` looked; and a cycle."""
         for subject, there in self._in_the_way(_Present(before, self._left)):
-            actual = 0 if there is None else there.revision
+            actual = there.revision if isinstance(there, Intent | Edge) else 0
             raise StaleRevision(_name(subject), expected=self._commit.revision, actual=actual)
         refuse_cycles(before, after, changes)
 
@@ -76,7 +81,11 @@ class Undoing:
         """Yields what is not as the commit left it, or hangs on what would go, with what is there now."""
         for subject, left in self._left.items():
             there = present.value(subject)
-            if (left is None) != (there is None) or (there is not None and there.revision != self._commit.revision):
+            if isinstance(there, Intent | Edge) and isinstance(left, Intent | Edge):
+                stands = there.revision == self._commit.revision
+            else:
+                stands = there == left
+            if not stands:
                 yield subject, there
         for subject, was in self._before.items():
             if was is None and isinstance(subject, str):
@@ -88,8 +97,9 @@ class Undoing:
 
     def _check(self) -> None:
         for subject, there in self._in_the_way(_Present(self._storage, self._left)):
-            by = self._later(subject) if there is None else [commit_of(self._storage, there.revision).id]
-            self._refuse_later(subject, by[-1])
+            if isinstance(there, Intent | Edge):
+                self._refuse_later(subject, commit_of(self._storage, there.revision).id)
+            self._refuse_later(subject, self._later(subject)[-1])
         for subject, was in self._before.items():
             later = self._later(subject) if self._left[subject] is None and was is not None else []
             if later:
@@ -99,7 +109,7 @@ class Undoing:
         """Returns the ids of the later commits that changed the subject."""
         return [
             entry.commit
-            for entry in self._storage.trail(subject if isinstance(subject, str) else subject[0])
+            for entry in _entries_of(self._storage, subject, self._commit.revision)
             if entry.revision > self._commit.revision and entry.change.subject == subject
         ]
 
@@ -117,16 +127,33 @@ class _Present:
     """What is there now of the subjects asked about, read together."""
 
     def __init__(self, reader: Reader, subjects: Iterable[Subject]) -> None:
-        ids = sorted({id for subject in subjects for id in ([subject] if isinstance(subject, str) else subject[::2])})
+        ids = sorted({id for subject in subjects for id in ids_in(subject)})
         self._intents = dict(zip(ids, reader.fetch(ids), strict=True))
         self._edges = {edge.key: edge for edge in reader.neighbours(ids, _ANY)}
+        self._defined = reader.definitions()
 
     def value(self, subject: Subject) -> Value:
-        return self._intents.get(subject) if isinstance(subject, str) else self._edges.get(subject)
+        if isinstance(subject, str):
+            return self._intents.get(subject)
+        if len(subject) == 1:
+            value = self._defined.get(subject[0])
+            return None if value is None else Define(name=subject[0], value=value)
+        return self._edges.get(subject)
 
     def edges_at(self, id: IntentId) -> list[Edge]:
         return [edge for edge in self._edges.values() if id in (edge.source, edge.target)]
 
 
 def _name(subject: Subject) -> str:
-    return f"intent {subject}" if isinstance(subject, str) else f"edge {' '.join(subject)}"
+    if isinstance(subject, str):
+        return f"intent {subject}"
+    return f"definition {subject[0]}" if len(subject) == 1 else f"edge {' '.join(subject)}"
+
+
+def _entries_of(storage: IntentStorage, subject: Subject, since: Revision) -> Iterator[Entry]:
+    """Yields what happened to the subject, and to others, after a revision at least."""
+    if ids := ids_in(subject):
+        yield from storage.trail(ids[0])
+    else:
+        for commit in storage.entries(since):
+            yield from entries_of(commit, {subject})
