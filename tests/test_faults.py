@@ -19,14 +19,9 @@ from tests.faults.rows import ROWS
 
 OPEN: dict[str, str] = {
     "power/file": "a first creation that the power cuts short may leave a journal that is then refused",
-    "power/sqlite": "a first creation that is cut short leaves a file that is then refused",
     "errors/file": "what a failed sync gave up is read back and built upon; an error of close comes through",
-    "errors/sqlite": "what a failed sync gave up is read back and built upon; a full disk at opening is not said so",
     "flips/file": "an emptied journal file behind a snapshot is missed by verify alone",
     "moved/file": "an emptied journal file behind a snapshot is missed by verify alone",
-    "lives/sqlite": "a first creation that is cut short leaves a file that is then refused",
-    "race/sqlite": "a close beside other processes may be refused as busy",
-    "start/sqlite": "a close beside other processes may be refused as busy",
     "mistakes/file": "the control of the failing syncs finds what errors/file finds",
 }
 """Rows that find what is not mended yet, and what that is."""

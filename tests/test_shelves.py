@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from intentstore import Batch, Commit, Edge, EdgeType, Intent, Link, Note, Put, Unlink
+from intentstore import Batch, Commit, Edge, EdgeType, Intent, Link, Map, Note, Put, Unlink
 from intentstore.ground.change import Head
 from intentstore.ground.errors import Conflict, ReadOnly, Unavailable
 from intentstore.storage.group import Lane, Ticket
@@ -74,8 +74,11 @@ def test_a_state_that_is_not_what_the_log_gives_is_named() -> None:
         truth.load_intent(name, b'{"goal":"%b"}' % name.encode(), Head(1, "00"))
     state.load_intent("a", b'{"goal":"changed"}', Head(1, "00"))
     state.load_edge(Edge(source="a", type=EdgeType.BLOCKS, target="gone"), Head(2, "11"))
+    state.load_definition("policy", Map({"n": 1}), Head(3, "22"))
+    state.load_definition("gone", None, Head(4, "33"))
+    assert [(name, head.revision) for name, _, head in state.defined()] == [("policy", 3), ("gone", 4)]
     told = [problem.where for problem in state.differences(truth, {})]
-    assert told == ["intent a", "intent b", "edges", "chains", "edge a blocks gone"]
+    assert told == ["intent a", "intent b", "edges", "definitions", "chains", "edge a blocks gone"]
 
 
 def test_a_memory_store_opened_read_only_refuses_writes() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import apsw
 import pytest
 
-from intentstore.ground.change import Drop, Link, Note, Put, Unlink
+from intentstore.ground.change import Define, Drop, Link, Note, Put, Unlink
 from intentstore.ground.errors import (
     Busy,
     Closed,
@@ -26,10 +26,12 @@ from intentstore.ground.errors import (
 )
 from intentstore.ground.query import EVERYTHING, HasEdge, IntentFilter, Page, Sort, Walk
 from intentstore.ground.types import Edge, EdgeType
+from intentstore.ground.values import Map
 from intentstore.storage.sqlite import SqliteStorage
 from intentstore.storage.sqlite_connections import APPLICATION_ID, PAGE_BYTES, Connections
 from intentstore.storage.sqlite_query import Asked, selecting
 from intentstore.storage.sqlite_rows import Statements, rows
+from intentstore.storage.sqlite_wal import write_again
 from intentstore.testing.driver import break_driver
 from intentstore.testing.samples import a_batch, an_intent, ids, link, one, put, state
 
@@ -226,6 +228,61 @@ def test_a_file_that_another_fills_first_is_taken_as_it_is(path: Path, monkeypat
     second.open()
     assert ids(second) == ["a"]
     second.close()
+
+
+def test_an_older_file_is_not_read_before_it_was_brought_up_to_date(storage: SqliteStorage, path: Path) -> None:
+    storage.close()
+    poke(path, "PRAGMA user_version = 1")
+    reader = SqliteStorage(path, read_only=True)
+    with pytest.raises(Unavailable, match="has format 1, read here as 2"):
+        reader.open()
+    reader.close()
+
+
+def test_an_upgrade_that_another_process_made_meanwhile_is_not_made_again(storage: SqliteStorage) -> None:
+    class Slow:
+        """A connection whose first look at the version comes before the other process, and its second one after."""
+
+        asked = 0
+
+        def pragma(self, name: str) -> int:
+            self.asked += 1
+            return 1 if self.asked == 1 else 2
+
+        def execute(self, text: str) -> None:
+            assert text in ("BEGIN IMMEDIATE", "COMMIT")
+
+    storage._at._upgrade(Slow())  # type: ignore[arg-type]  # stands in for it
+
+
+def test_of_two_threads_that_close_one_does(path: Path) -> None:
+    storage = SqliteStorage(path)
+    storage.open()
+    put(storage, "a")
+    storage.close()
+    storage._close()  # as the second thread finds it when its turn comes
+    with pytest.raises(Closed):
+        _ = storage._at.writer
+
+
+@pytest.mark.parametrize("transactions", [1, 2, 5])
+def test_the_last_transaction_of_a_log_is_written_again_as_it_was(
+    storage: SqliteStorage, path: Path, transactions: int
+) -> None:
+    wal = Path(f"{path}-wal")
+    put(storage, "a")
+    storage.compact()
+    assert write_again(wal) == 0
+    for n in range(transactions):
+        put(storage, f"i{n}")
+    before = wal.read_bytes()
+    frames = (len(before) - 32) // (PAGE_BYTES + 24)
+    assert 0 < write_again(wal) <= frames / transactions + 3
+    assert wal.read_bytes() == before
+    storage.close()
+    assert write_again(wal) == 0
+    storage.open()
+    assert list(storage.verify()) == []
 
 
 def test_many_that_open_a_new_file_at_once_all_start(path: Path) -> None:
@@ -524,6 +581,10 @@ DAMAGE = {
     "UPDATE commits SET body = replace(body, 'Reach b', 'Reach y') WHERE key & 0xff = 1": "does not match its hash",
     "UPDATE commits SET id = 'other' WHERE key & 0xff = 1": "is kept as",
     "DELETE FROM commits WHERE key & 0xff = 2": "continues revision",
+    """UPDATE definitions SET body = replace(body, '1', '2')""": "differs from what the log says",
+    "UPDATE definitions SET head = 9": "chain ends elsewhere",
+    "DELETE FROM definitions": "in the log but not in the tables",
+    "INSERT INTO definitions VALUES (1, 'forged', 1, '', '')": "differs from what the log says",
     "UPDATE commits SET body = 'x' WHERE key & 0xff = 1": "cannot be read",
 }
 
@@ -534,7 +595,7 @@ def test_verify_names_what_was_changed_behind_its_back(
 ) -> None:
     put(storage, an_intent("a", labels=["x"]), "b", "c")
     link(storage, ("a", "blocks", "b"), ("b", "related_to", "c"))
-    storage.apply(a_batch(Note(id="a", text="seen"), Drop(id="c")))
+    storage.apply(a_batch(Note(id="a", text="seen"), Drop(id="c"), Define(name="p", value=Map({"n": 1}))))
     assert list(storage.verify()) == []
     poke(path, statement)
     assert any(said in problem.what for problem in storage.verify())

@@ -128,7 +128,7 @@ class SqliteStorage:
         self._at.opened = False
         try:
             if not self._at.read_only and self._dead is None and not self._forked:
-                with contextlib.suppress(apsw.BusyError), self._translated("closing"):
+                with contextlib.suppress(Busy), self._translated("closing"):  # others read; they do it later
                     self._at.writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         finally:
             self._release()

@@ -19,6 +19,7 @@ from ..ground.errors import Busy, Closed, Corrupt, Full, IntentStoreError, ReadO
 from .disk import Disk
 from .sqlite_query import FUNCTIONS
 from .sqlite_rows import texts
+from .sqlite_wal import write_again
 
 APPLICATION_ID = 0x696E7473
 """``ints`` in the file's header: the file is ours."""
@@ -52,7 +53,7 @@ class Connections:
 
     def open(self) -> apsw.Connection:
         """Returns a connection to the file, made and brought to the present version where one may write."""
-        fresh = self._enter()
+        self._enter()
         if self.read_only:
             reader = self.reader()
             found = reader.pragma("user_version")
@@ -63,11 +64,11 @@ class Connections:
                 )
             return reader
         self._writer = self._connect(_READ_WRITE)
-        self._prepare(self._writer, fresh=fresh)
+        self._prepare(self._writer)
         return self._writer
 
-    def _enter(self) -> bool:
-        """Checks the path before SQLite sees it, or makes an empty file; returns whether it made or found one empty."""
+    def _enter(self) -> None:
+        """Checks the path before SQLite sees it, or makes an empty file."""
         disk = Disk()
         if not disk.is_there(self.path):
             if not self._create:
@@ -86,7 +87,6 @@ class Connections:
             disk.close(fd)
         if not any(self.beside(end) for end in ("-wal", "-journal")):  # with one, only SQLite knows the header
             self._check_header(header)
-        return not header
 
     def beside(self, end: str) -> int:
         """Returns the size of a file of SQLite's beside ours; 0 if it is not there."""
@@ -137,10 +137,11 @@ class Connections:
         if found != wanted:
             raise Unavailable(f"{self.path}: PRAGMA {name} is {found!r}, not {wanted!r}", hint="use a local disk")
 
-    def _prepare(self, connection: apsw.Connection, *, fresh: bool) -> None:
-        """Makes the tables if the file is empty, in one transaction of the rollback journal; then turns the WAL on."""
-        self._set(connection, "synchronous", 3 if fresh else 2, wanted=3 if fresh else 2)
-        if fresh:
+    def _prepare(self, connection: apsw.Connection) -> None:
+        """Makes the tables if there are none, in one transaction of the rollback journal; then turns the WAL on."""
+        # Asked of SQLite and not of the file: one whose making was cut short is empty only once that is rolled back.
+        if not connection.execute("SELECT count(*) FROM sqlite_schema").get:
+            self._set(connection, "synchronous", 3, wanted=3)
             connection.pragma("page_size", PAGE_BYTES)
             with transaction(connection, "EXCLUSIVE"):
                 if not connection.execute("SELECT count(*) FROM sqlite_schema").get:
@@ -148,7 +149,10 @@ class Connections:
                     connection.pragma("application_id", APPLICATION_ID)
                     connection.pragma("user_version", VERSION)
         self._check_marks(connection.pragma("application_id"), connection.pragma("user_version"))
+        self._set(connection, "synchronous", 2, wanted=2)
         self._turn_on_wal(connection)
+        with transaction(connection, "IMMEDIATE"):
+            write_again(Path(f"{self.path}-wal"))
         connection.wal_autocheckpoint(CHECKPOINT_PAGES)
         self._upgrade(connection)
         level = 2 if self.durability == "full" else 1
@@ -241,7 +245,7 @@ class Connections:
         match error:
             case apsw.CorruptError() | apsw.NotADBError() | apsw.FormatError():
                 return Corrupt(path, f"{doing} failed: {error}")
-            case apsw.FullError():
+            case apsw.FullError() | apsw.IOError() if _is_full(error):
                 return Full(what, hint="free some space; nothing of this write was kept", path=path)
             case apsw.BusyError() | apsw.LockedError():
                 return Busy(what, hint="try again, or see which process holds it open", timeout_s=self.timeout_s)
@@ -255,6 +259,11 @@ class Connections:
             case apsw.ConnectionClosedError() if not self.opened:
                 return Closed(f"{self.path} was closed meanwhile", hint="open it again")
         return StorageError(what, hint="open the store again; if it stays so, run intent verify", path=path)
+
+
+def _is_full(error: apsw.Error) -> bool:
+    """True when there is no space left; SQLite calls it an I/O error where its shared memory is to grow."""
+    return isinstance(error, apsw.FullError) or getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import pytest
 
 from ..ground.change import Define, Drop, Put
 from ..ground.errors import AlreadyThere, DefinitionMissing, FieldInvalid, IntentMissing, StaleRevision
-from ..ground.protocol import IntentStorage, KeepsAside, Reader
+from ..ground.protocol import Compacts, IntentStorage, KeepsAside, Reader
 from ..ground.values import Map
 from .base import Claims, needs
 from .samples import HOSTILE, VALUES, a_batch, an_intent, copy_log, put, state
@@ -116,6 +116,21 @@ class BesideClaims(Claims):
         define(storage, "gone-1", 0, n=1)
         assert list(storage.verify()) == []
         storage.close()
+
+    @needs("persistent", "compacts")
+    def test_definitions_outlive_compacting(self, storage: IntentStorage, tmp_path: Path) -> None:
+        assert isinstance(storage, Compacts)
+        define(storage, "a", n=1)
+        define(storage, "b", n=1)
+        storage.apply(a_batch(Define(name="b")))
+        storage.compact()
+        define(storage, "a", 1, n=2)
+        again = self.reopen(storage, tmp_path)
+        assert again.definitions() == {"a": {"n": 2}}
+        assert list(again.verify()) == []
+        define(again, "b", 0, n=2)
+        assert list(again.entries())[-1].changes[0].before == 3
+        again.close()
 
     # --- kept aside ---
 
