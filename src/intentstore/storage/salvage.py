@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from ..codec import change_hash, commit_hash, decode_commit, encode_change, header_bytes
-from ..ground.change import Change, Commit, Drop, Head, Link, Put, Subject, Unlink
+from ..ground.change import Change, Commit, Define, Drop, Head, Link, Put, Subject, Unlink
 from ..ground.errors import IntentStoreError, Unavailable
 from ..ground.protocol import Problem
 from .disk import Disk
@@ -97,6 +97,8 @@ def _salvage_snapshot(folder: Path, graph: str, disk: Disk) -> Iterator[Remnant 
             yield Remnant(Put(intent=intent), index.head(intent.id))
         for edge in index.edges():
             yield Remnant(Link(edge=edge), index.head(edge.key))
+        for name, value, head in index.defined():
+            yield Remnant(Define(name=name, value=value), head)
         for subject, head in index.graves():
             yield Remnant(_removal(subject), head)
         return
@@ -105,6 +107,7 @@ def _salvage_snapshot(folder: Path, graph: str, disk: Disk) -> Iterator[Remnant 
 def _removal(subject: Subject) -> Drop | Unlink:
     if isinstance(subject, str):
         return Drop(id=subject)
+    assert len(subject) == 3  # a grave is an intent's or an edge's
     return Unlink(source=subject[0], type=subject[1], target=subject[2])
 
 
