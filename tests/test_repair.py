@@ -242,6 +242,23 @@ def test_what_was_deleted_in_a_lost_commit_stays_deleted(tmp_path: Path) -> None
         assert again.edges("a") == []
 
 
+def test_definitions_are_brought_over_from_the_log_or_else_from_the_snapshot(tmp_path: Path) -> None:
+    url, folder = f"file:{tmp_path / 'store'}", tmp_path / "store" / "graphs" / "default"
+    with open_graph(url) as graph:
+        for name in "abc":
+            graph.define(name, {"level": 1})
+        graph.define("a", {"level": 2})
+        graph.define("b", None)
+        graph.compact()
+    (journal, _) = sorted(folder.glob("journal-*"))
+    lines = journal.read_bytes().split(b"\n")
+    journal.write_bytes(b"\n".join([*lines[:3], b"", *lines[6:]]))  # the third to the fifth commit are lost
+    made = repair_store(url, f"file:{tmp_path / 'new'}")
+    assert [problem.where for problem in made.problems] == ["commits 3 to 5"]
+    with open_graph(f"file:{tmp_path / 'new'}") as again:
+        assert again.definitions() == {"a": {"level": 2}, "c": {"level": 1}}
+
+
 def test_a_torn_end_and_commits_that_only_the_snapshot_has_are_named(tmp_path: Path) -> None:
     url, folder = file_store(tmp_path)
     first, second = sorted(folder.glob("journal-*"))

@@ -239,6 +239,34 @@ def test_an_older_file_is_not_read_before_it_was_brought_up_to_date(storage: Sql
     reader.close()
 
 
+def test_tables_that_another_process_made_meanwhile_are_not_made_again(path: Path) -> None:
+    first, second = SqliteStorage(path), SqliteStorage(path)
+    second.open()
+
+    class Late:
+        """A connection that saw an empty file before the other process made its tables."""
+
+        def __init__(self, connection: apsw.Connection) -> None:
+            self.connection, self.first = connection, True
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.connection, name)
+
+        def execute(self, text: str, *values: Any) -> Any:
+            if self.first and "sqlite_schema" in text:
+                self.first = False
+                return self.connection.execute("SELECT 0")
+            return self.connection.execute(text, *values)
+
+    late = Late(first._at._connect(apsw.SQLITE_OPEN_READWRITE))
+    second.close()
+    first._at._prepare(late)  # type: ignore[arg-type]  # stands in for it
+    first._at.close(forked=False, dead=False)
+    second.open()
+    assert second.revision == 0
+    second.close()
+
+
 def test_an_upgrade_that_another_process_made_meanwhile_is_not_made_again(storage: SqliteStorage) -> None:
     class Slow:
         """A connection whose first look at the version comes before the other process, and its second one after."""
@@ -278,6 +306,12 @@ def test_the_last_transaction_of_a_log_is_written_again_as_it_was(
     before = wal.read_bytes()
     frames = (len(before) - 32) // (PAGE_BYTES + 24)
     assert 0 < write_again(wal) <= frames / transactions + 3
+    assert wal.read_bytes() == before
+    writer(storage).wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+    put(storage, "over the older frames")
+    before = wal.read_bytes()
+    assert len(before) >= 32 + frames * (PAGE_BYTES + 24)
+    assert write_again(wal) > 0
     assert wal.read_bytes() == before
     storage.close()
     assert write_again(wal) == 0

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import msgspec
 
-from ..ground.change import Batch, Change, Commit, Drop, Link, Note, Put, Subject, Unlink
+from ..ground.change import Batch, Change, Commit, Define, Drop, Link, Note, Put, Subject, Unlink
 from ..ground.protocol import IntentStorage, Problem
 from ..ground.types import Revision
 from ..storage.salvage import Remnant, Whole
@@ -42,7 +42,8 @@ class _There:
     def why_not(self, change: Change) -> str | None:
         """Returns why a change does not fit what is there; None when it does."""
         subject = change.subject
-        if isinstance(change, Drop | Note | Unlink) and subject not in self.living:
+        goes = isinstance(change, Drop | Note | Unlink) or (isinstance(change, Define) and change.value is None)
+        if goes and subject not in self.living:
             return f"{_name(subject)} is not there"
         if isinstance(change, Link):
             for end in (change.edge.source, change.edge.target):
@@ -56,7 +57,7 @@ class _There:
         self.heads[subject] = revision
         if isinstance(change, Drop):
             self.living -= {subject, *self._at.pop(change.id, ())}
-        elif isinstance(change, Unlink):
+        elif isinstance(change, Unlink) or (isinstance(change, Define) and change.value is None):
             self.living.discard(subject)
         elif not isinstance(change, Note):
             self.living.add(subject)
@@ -71,7 +72,9 @@ class _There:
 
 
 def _name(subject: Subject) -> str:
-    return f"intent {subject}" if isinstance(subject, str) else f"edge {' '.join(map(str, subject))}"
+    if isinstance(subject, str):
+        return f"intent {subject}"
+    return f"definition {subject[0]}" if len(subject) == 1 else f"edge {' '.join(map(str, subject))}"
 
 
 def repair(found: Iterable[Whole], target: IntentStorage, store: str, *, now: Callable[[], datetime]) -> Repaired:
@@ -131,14 +134,15 @@ def _fitting(commit: Commit, there: _There, problems: list[Problem]) -> Batch:
 def _from_snapshot(
     remnants: list[Remnant], there: _There, problems: list[Problem], now: Callable[[], datetime]
 ) -> Iterator[Batch]:
-    """Yields batches of what the snapshot has later than the commits: intents, then edges, then what was deleted."""
-    for kinds in (Put, Link, Unlink | Drop):
+    """Yields batches of what the snapshot has later than the commits: intents, edges, definitions, what was deleted."""
+    for kinds in (Put, Link, Define, Unlink | Drop):
         changes: list[Change] = []
         for remnant in remnants:
             change = remnant.change
             if not isinstance(change, kinds) or remnant.head.revision <= there.heads.get(change.subject, 0):
                 continue
-            if isinstance(change, Unlink | Drop) and change.subject not in there.living:
+            gone = isinstance(change, Unlink | Drop) or (isinstance(change, Define) and change.value is None)
+            if gone and change.subject not in there.living:
                 continue
             why = there.why_not(change)
             if why is not None:
