@@ -17,13 +17,7 @@ from intentstore.testing.faults import Report
 from tests.faults.__main__ import told
 from tests.faults.rows import ROWS
 
-OPEN: dict[str, str] = {
-    "power/file": "a first creation that the power cuts short may leave a journal that is then refused",
-    "errors/file": "what a failed sync gave up is read back and built upon; an error of close comes through",
-    "flips/file": "an emptied journal file behind a snapshot is missed by verify alone",
-    "moved/file": "an emptied journal file behind a snapshot is missed by verify alone",
-    "mistakes/file": "the control of the failing syncs finds what errors/file finds",
-}
+OPEN: dict[str, str] = {}
 """Rows that find what is not mended yet, and what that is."""
 
 

@@ -14,8 +14,8 @@ from intentstore import Drop, Intent, Put
 from intentstore.codec import decode_intent
 from intentstore.ground.change import Head
 from intentstore.ground.errors import Corrupt
-from intentstore.storage import file as file_module
 from intentstore.storage import index as index_module
+from intentstore.storage import upkeep as upkeep_module
 from intentstore.storage.disk import Disk
 from intentstore.storage.file import FileStorage
 from intentstore.storage.index import Index
@@ -58,7 +58,7 @@ def test_records_longer_than_any_read_are_found(tmp_path: Path) -> None:
 def test_a_snapshot_is_written_while_open_when_the_journal_has_grown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(file_module, "SNAPSHOT_WHILE_OPEN", 2000)
+    monkeypatch.setattr(upkeep_module, "SNAPSHOT_WHILE_OPEN", 2000)
     storage = opened(tmp_path / "store")
     other = FileStorage(tmp_path / "store", read_only=True)
     other.open()
@@ -82,14 +82,14 @@ def test_a_reader_that_waited_for_a_writer_reads_nothing_of_it_yet(tmp_path: Pat
         """The state's lock, handed over by a writer that has begun."""
 
         def __enter__(self) -> None:
-            storage._writing = True
+            storage._at.still = True
 
         def __exit__(self, *_: object) -> None:
-            storage._writing = False
+            storage._at.still = False
 
-    storage._state, kept = Turn(), storage._state  # type: ignore[assignment]  # stands in for the lock
+    storage._at.lock, kept = Turn(), storage._at.lock  # type: ignore[assignment]  # stands in for the lock
     storage._catch_up()
-    storage._state = kept
+    storage._at.lock = kept
     assert storage.revision == 1
     storage.close()
 
@@ -122,7 +122,7 @@ def segments(tmp_path: Path) -> Segments:
 
 def written(found: Segments, revision: int, body: bytes) -> None:
     line, _ = write_frame(body, revision=revision, group=revision, prev=found.place.sum)
-    found.disk.append(found.fd, line)
+    found.disk.write(found.fd, found.place.offset, line)
 
 
 def test_a_revision_that_comes_again_is_refused(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def test_a_writer_that_stands_still_keeps_its_lock_and_others_time_out_clearly(t
     put(frozen, "a")
     other = FileStorage(tmp_path / "store", timeout_s=0.05)
     other.open()
-    with frozen._locked():
+    with frozen._hold.held():
         with pytest.raises(Busy) as refused:
             put(other, "b")
         assert refused.value.retry

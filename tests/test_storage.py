@@ -260,7 +260,7 @@ def test_the_driver_breaker_notices_a_storage_that_answers_all_the_same() -> Non
         break_driver(lambda: MemoryStorage("answers"), lambda _: None)
 
 
-@pytest.mark.parametrize("call", ["append", "sync"])
+@pytest.mark.parametrize("call", ["write", "sync"])
 def test_after_a_failed_write_nothing_is_acknowledged_until_reopened(tmp_path: Path, call: str) -> None:
     disk = FailingDisk(call)
     storage = FileStorage(tmp_path / "store", disk=disk)
@@ -283,16 +283,16 @@ def test_after_a_failed_write_nothing_is_acknowledged_until_reopened(tmp_path: P
     storage.close()
 
 
-@pytest.mark.parametrize("call", ["append", "sync"])
+@pytest.mark.parametrize("call", ["write", "sync"])
 def test_a_full_disk_is_rolled_back_and_writes_go_on_when_there_is_space(tmp_path: Path, call: str) -> None:
     class Filling(LossyDisk):
         full = False
 
-        def append(self, fd: int, data: bytes) -> None:
+        def write(self, fd: int, offset: int, data: bytes) -> None:
             if self.full:
-                super().append(fd, data[: len(data) // 2])
+                super().write(fd, offset, data[: len(data) // 2])
                 raise OSError(errno.ENOSPC, "No space left on device")
-            super().append(fd, data)
+            super().write(fd, offset, data)
 
         def sync(self, fd: int) -> None:
             if self.full and call == "sync":
@@ -301,10 +301,10 @@ def test_a_full_disk_is_rolled_back_and_writes_go_on_when_there_is_space(tmp_pat
             super().sync(fd)
 
     class FillsAtSync(Filling):
-        def append(self, fd: int, data: bytes) -> None:
-            LossyDisk.append(self, fd, data)
+        def write(self, fd: int, offset: int, data: bytes) -> None:
+            LossyDisk.write(self, fd, offset, data)
 
-    disk = Filling() if call == "append" else FillsAtSync()
+    disk = Filling() if call == "write" else FillsAtSync()
     storage = FileStorage(tmp_path / "store", disk=disk)
     storage.open()
     put(storage, "a")

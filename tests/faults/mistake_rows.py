@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from intentstore.ground.protocol import IntentStorage
-from intentstore.storage import home, journal, segments
+from intentstore.storage import home, journal, scan, segments
 from intentstore.storage.disk import Disk
 from intentstore.storage.file import FileStorage
 from intentstore.storage.segments import Place, Segments
@@ -111,19 +111,19 @@ class NoSync(Disk):
 
 
 class LateSync(Disk):
-    """Acknowledges early: the sync comes with the next append."""
+    """Acknowledges early: the sync comes with the next write."""
 
     due: int | None = None
 
     def sync(self, fd: int) -> None:
         self.due = fd
 
-    def append(self, fd: int, data: bytes) -> None:
+    def write(self, fd: int, offset: int, data: bytes) -> None:
         if self.due is not None:
             with contextlib.suppress(OSError):
                 super().sync(self.due)
             self.due = None
-        super().append(fd, data)
+        super().write(fd, offset, data)
 
 
 class NoDirectorySync(Disk):
@@ -138,6 +138,10 @@ class NoDirectorySync(Disk):
     def open_append(self, path: Path, *, create: bool) -> int:
         self.renamed = self.renamed and (path.exists() or not create)
         return super().open_append(path, create=create)
+
+    def open_write(self, path: Path, *, create: bool) -> int:
+        self.renamed = self.renamed and (path.exists() or not create)
+        return super().open_write(path, create=create)
 
     def sync_directory(self, path: Path) -> None:
         if self.renamed:
@@ -170,11 +174,6 @@ class InPlace(Disk):
         self.sync_directory(path.parent)
 
 
-class NoCut(Disk):
-    def truncate(self, fd: int, length: int) -> None:
-        pass
-
-
 class RetriedSync(Disk):
     def sync(self, fd: int) -> None:
         for _ in range(3):
@@ -193,6 +192,9 @@ class IgnoredSyncError(Disk):
 class ShortWrite(Disk):
     def append(self, fd: int, data: bytes) -> None:
         os.write(fd, data)
+
+    def write(self, fd: int, offset: int, data: bytes) -> None:
+        os.pwrite(fd, data, offset)
 
 
 class NoLock(Disk):
@@ -215,10 +217,11 @@ def no_checksum(line: bytes) -> journal.Frame | None:
 
 def _skipping(self: Segments, *, writable: bool) -> Iterator[journal.Frame]:
     """`read_on` that leaves out what is not whole and goes on behind it."""
-    for offset, line in segments.lines(self.disk, self.fd, self.place.offset):
+    for offset, line in scan.lines(self.disk, self.fd, self.place.offset):
         frame = journal.read_frame(line)
         if frame is not None:
             self.place = Place(self.place.segment, offset + len(line) + 1, frame.revision, frame.sum)
+            self._last, self._mark = offset, line[:160]
             if frame.body.startswith(b'{"revision"'):
                 yield frame
 
@@ -243,7 +246,10 @@ def _frames_skipping(self: Segments, since: int, until: int) -> Iterator[journal
 
 @contextlib.contextmanager
 def no_sums() -> Iterator[None]:
-    with patch.object(segments, "read_frame", no_checksum), patch.object(journal, "read_frame", no_checksum):
+    modules = (scan, segments, journal)
+    with contextlib.ExitStack() as stack:
+        for module in modules:
+            stack.enter_context(patch.object(module, "read_frame", no_checksum))
         yield
 
 
@@ -283,6 +289,26 @@ class PlainBegin(SqliteStorage):
         self._at._writer = _PlainBegin(self._at.writer)  # type: ignore[assignment]  # it is one, but for one word
 
 
+def _behind(self: Segments) -> None:
+    """Moves the place behind whatever stands in the file, as who appends without a look at its end."""
+    self.place = Place(self.place.segment, self.disk.size(self.fd), self.place.revision, self.place.sum)
+
+
+@contextlib.contextmanager
+def no_cut() -> Iterator[None]:
+    settled = Segments.settle_tail
+
+    def settle(self: Segments, head: Place) -> int:
+        if self.at_end or self.place.offset == 0 or not self.is_behind():
+            return settled(self, head)
+        self.make_safe()
+        _behind(self)
+        return 0
+
+    with patch.object(Segments, "settle_tail", settle):
+        yield
+
+
 class Mistake(NamedTuple):
     """What is wrong, how it is put in, and the experiment that must catch it."""
 
@@ -303,7 +329,7 @@ class Mistake(NamedTuple):
         def make(place: Path, *, disk: LossyDisk | None = None, **options: Any) -> IntentStorage:
             return FileStorage(place / "store", disk=kind() if disk is None else _both(kind, disk), **options)
 
-        return Subject(plain.name, make, takes_disk=kind is NoCut)
+        return Subject(plain.name, make)
 
 
 def _both(kind: type[Disk], lossy: LossyDisk) -> Disk:
@@ -320,7 +346,7 @@ FILE = (
     Mistake("no directory sync at rename", WEAKEST, NoSyncOfRenames),
     Mistake("snapshot not synced", WEAKEST, NoSyncOfSnapshots),
     Mistake("rewritten in place", KILL, InPlace),
-    Mistake("torn tail not cut", KILL, NoCut),
+    Mistake("torn tail not cut", KILL, around=no_cut),
     Mistake("sync error retried", failing("sync"), RetriedSync),
     Mistake("sync error ignored", failing("sync"), IgnoredSyncError),
     Mistake("short write carried on", short, ShortWrite),
@@ -329,7 +355,6 @@ FILE = (
     Mistake("checksum skipped", flipped, around=no_sums),
     Mistake("chain not checked", lined, around=no_chain),
     Mistake("head not looked at", cut, around=no_head),
-    Mistake("a full disk not rolled back", full, NoCut),
 )
 SQLITE = (
     Mistake(

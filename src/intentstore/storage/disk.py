@@ -48,6 +48,11 @@ class Disk:
         flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if create else 0)
         return os.open(path, flags, 0o600)
 
+    def open_write(self, path: Path, *, create: bool) -> int:
+        """Opens a file for writing in place, refusing a symbolic link."""
+        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if create else 0)
+        return os.open(path, flags, 0o600)
+
     def open_read(self, path: Path) -> int:
         """Opens a file for reading, refusing a symbolic link."""
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -83,6 +88,14 @@ class Disk:
             view = memoryview(data)
             while done < len(data):
                 done += os.write(fd, view[done:])
+
+    def write(self, fd: int, offset: int, data: bytes) -> None:
+        """Writes all of the data in place from ``offset``; a short write is carried on, an error raised."""
+        done = os.pwrite(fd, data, offset)
+        if done < len(data):
+            view = memoryview(data)
+            while done < len(data):
+                done += os.pwrite(fd, view[done:], offset + done)
 
     def sync(self, fd: int) -> None:
         """Returns when the file's data and length are on stable storage."""

@@ -2,7 +2,7 @@
 
 ::
 
-    DIR/format.json                  {"intentstore": 1, "encoding": "json"}; refuses what is newer or foreign
+    DIR/format.json                  {"intentstore": 2, "encoding": "json"}; refuses what is newer or foreign
     DIR/graphs/NAME/lock             held while writing
     DIR/graphs/NAME/head             one frame: how far the journal certainly goes
     DIR/graphs/NAME/journal-N.jsonl  commits from revision N on
@@ -24,7 +24,7 @@ from .disk import Disk, check_directory
 from .journal import ZERO, read_frame, write_frame
 from .segments import Place
 
-VERSION = 1
+VERSION = 2
 _LONGEST = 200
 _OURS = frozenset({"lock", "format.json", "format.json.tmp", "graphs"})
 
@@ -56,8 +56,11 @@ class Home:
             raise Corrupt(str(folder / first), "the header does not match its checksum")
         return str(msgspec.json.decode(frame.body)["graph"])
 
-    def enter(self, *, create: bool, timeout_s: float) -> None:
-        """Checks that the directory is a file store of ours, or makes it one where it is new or empty."""
+    def enter(self, *, create: bool, read_only: bool, timeout_s: float) -> None:
+        """Checks that the directory is a file store of ours, or makes it one where it is new or empty.
+
+        One of an older version says from then on that it is of ours, unless it is only to be read.
+        """
         marker = self.path / "format.json"
         if not self.disk.is_there(marker):
             if not create:
@@ -66,7 +69,8 @@ class Home:
                 )
             self._make(marker, timeout_s)
         check_directory(self.path)
-        self._check_marker(marker)
+        if self._version_of(marker) < VERSION and not read_only:
+            self._make(marker, timeout_s)
 
     def _make(self, marker: Path, timeout_s: float) -> None:
         self.disk.make_directory(self.path)
@@ -81,13 +85,13 @@ class Home:
         fd = self.disk.open_append(self.path / "lock", create=True)
         try:
             self.disk.lock(fd, timeout_s=timeout_s)
-            if not self.disk.is_there(marker):
+            if not self.disk.is_there(marker) or self._version_of(marker) < VERSION:
                 self.disk.make_directory(self.path / "graphs")
                 self.disk.write_whole(marker, b'{"intentstore":%d,"encoding":"json"}\n' % VERSION)
         finally:
             self.disk.close(fd)
 
-    def _check_marker(self, marker: Path) -> None:
+    def _version_of(self, marker: Path) -> int:
         try:
             found = json.loads(self.disk.read_whole(marker))
             version, encoding = found["intentstore"], found["encoding"]
@@ -101,6 +105,7 @@ class Home:
             )
         if encoding != "json":
             raise TooNew(f"{self.path} is encoded in {encoding}, unknown here", hint="upgrade intentstore")
+        return version
 
     # --- the head of a graph ---
 

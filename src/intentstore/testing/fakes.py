@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -21,10 +22,27 @@ class PowerCut(BaseException):
 
 
 class _File:
-    """What a file's content would be after a power cut, whatever its name by then."""
+    """What a file's content would be after a power cut, whatever its name by then; and what was done since its sync."""
 
     def __init__(self, synced: bytes = b"") -> None:
         self.synced = synced
+        self.since: list[tuple[int, bytes | None]] = []
+        """Writes as (offset, data); (length, None) is a cut to this length."""
+
+    def survives(self, luck: Random | None) -> bytes:
+        """Returns what is found after a power cut: with luck a part of what was done since, the last of it torn."""
+        content = bytearray(self.synced)
+        if luck is None or not self.since:
+            return bytes(content)
+        kept = luck.randint(0, len(self.since))
+        for at, (place, data) in enumerate(self.since[:kept]):
+            if data is None:
+                del content[place:]
+                continue
+            piece = data[: luck.randint(0, len(data))] if at == kept - 1 else data
+            content.extend(bytes(max(0, place - len(content))))
+            content[place : place + len(piece)] = piece
+        return bytes(content)
 
 
 class LossyDisk(Disk):
@@ -67,7 +85,7 @@ class LossyDisk(Disk):
     def crash(self, luck: Random | None = None) -> None:
         """Turns the power off and leaves on the real disk what would be found when it comes back.
 
-        Without ``luck`` all that was not synced is lost. With it, each file may keep a piece of what was appended
+        Without ``luck`` all that was not synced is lost. With it, each file may keep a part of what was written
         since, and each directory entry its old or new state.
         """
         self.off = True
@@ -76,7 +94,7 @@ class LossyDisk(Disk):
             entries = self._now if luck is not None and luck.random() < 0.5 else self._kept
             file = entries[path]
             if file is not None:
-                wanted[path] = self._survives(file, luck)
+                wanted[path] = file.survives(luck)
         for fd in list(self._open):
             with contextlib.suppress(OSError):
                 os.close(fd)
@@ -88,16 +106,6 @@ class LossyDisk(Disk):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
             path.chmod(0o600)
-
-    def _survives(self, file: _File, luck: Random | None) -> bytes:
-        if luck is None:
-            return file.synced
-        for path, now in self._now.items():
-            if now is file and path.is_file():
-                content = path.read_bytes()
-                if content.startswith(file.synced):
-                    return content[: luck.randint(len(file.synced), len(content))]
-        return file.synced
 
     # --- the calls ---
 
@@ -114,14 +122,20 @@ class LossyDisk(Disk):
         return super().is_there(path)
 
     def open_append(self, path: Path, *, create: bool) -> int:
+        return self._opened(path, super().open_append, create=create)
+
+    def open_write(self, path: Path, *, create: bool) -> int:
+        return self._opened(path, super().open_write, create=create)
+
+    def _opened(self, path: Path, opens: Callable[..., int], *, create: bool) -> int:
         self._alive()
         self._adopt(path)
-        if create and self._now[path] is None:
+        made = create and self._now[path] is None
+        if made:
             self._change()
-            fd = super().open_append(path, create=True)
+        fd = opens(path, create=create)
+        if made:
             self._now[path] = _File()
-        else:
-            fd = super().open_append(path, create=create)
         self._open[fd] = path
         return fd
 
@@ -147,18 +161,30 @@ class LossyDisk(Disk):
 
     def append(self, fd: int, data: bytes) -> None:
         self._change()
+        self._since(fd, os.fstat(fd).st_size, data)
         super().append(fd, data)
+
+    def write(self, fd: int, offset: int, data: bytes) -> None:
+        self._change()
+        self._since(fd, offset, data)
+        super().write(fd, offset, data)
 
     def truncate(self, fd: int, length: int) -> None:
         self._change()
+        self._since(fd, length, None)
         super().truncate(fd, length)
+
+    def _since(self, fd: int, place: int, data: bytes | None) -> None:
+        file = self._now[self._open[fd]]
+        if file is not None:
+            file.since.append((place, data))
 
     def sync(self, fd: int) -> None:
         self._change()
         super().sync(fd)
         file = self._now[self._open[fd]]
         if file is not None:
-            file.synced = os.pread(fd, os.fstat(fd).st_size, 0)
+            file.synced, file.since = os.pread(fd, os.fstat(fd).st_size, 0), []
 
     def sync_directory(self, path: Path) -> None:
         self._change()
