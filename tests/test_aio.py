@@ -576,7 +576,7 @@ def test_a_peek_gives_what_a_fetch_gives_or_says_that_it_would_take_longer(tmp_p
 
 
 def test_a_peek_at_a_file_that_cannot_be_asked_leaves_it_to_fetch(tmp_path: Path) -> None:
-    disk = FailingDisk("size")
+    disk = FailingDisk("read")
     storage = FileStorage(tmp_path / "goals", disk=disk)
     storage.open()
     put(storage, "a")

@@ -50,12 +50,12 @@ Experiment = Callable[[Run, Mount, Subject, Finding], None]
 # --- the experiments, each small ---
 
 
-def power(model: Model) -> Experiment:
+def power(model: Model, *, every: int = 11) -> Experiment:
     def experiment(run: Run, mount: Mount, subject: Subject, finding: Finding) -> None:
         ops, expected = record(mount, subject, seed=run.seed + 3, acts=14)
         first = next(number for number, op in enumerate(ops) if op.kind == "ack")
         check_images(
-            subject, ops, expected, finding, model=model, seed=run.seed, each=6, since=first, every=11, enough=5
+            subject, ops, expected, finding, model=model, seed=run.seed, each=6, since=first, every=every, enough=5
         )
 
     return experiment
@@ -339,13 +339,14 @@ def _both(kind: type[Disk], lossy: LossyDisk) -> Disk:
 
 
 WEAKEST, KILL, ORDERED = power(Model.WEAKEST), power(Model.KILL), power(Model.ORDERED)
+EACH_KILL = power(Model.KILL, every=1)
 FILE = (
     Mistake("no sync", ORDERED, NoSync),
     Mistake("acknowledged early", ORDERED, LateSync),
     Mistake("no directory sync at creation", WEAKEST, NoDirectorySync),
     Mistake("no directory sync at rename", WEAKEST, NoSyncOfRenames),
     Mistake("snapshot not synced", WEAKEST, NoSyncOfSnapshots),
-    Mistake("rewritten in place", KILL, InPlace),
+    Mistake("rewritten in place", EACH_KILL, InPlace),
     Mistake("torn tail not cut", KILL, around=no_cut),
     Mistake("sync error retried", failing("sync"), RetriedSync),
     Mistake("sync error ignored", failing("sync"), IgnoredSyncError),

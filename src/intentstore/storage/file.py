@@ -373,7 +373,7 @@ class FileStorage:
         from .examine import examine_lock, examine_place
 
         yield from examine_place(self._path)
-        yield from examine_lock(self._folder / "lock")
+        yield from examine_lock(self._at.folder / "lock")
 
     def graphs(self) -> list[str]:
         """Returns the names of the graphs in the same store."""

@@ -33,8 +33,6 @@ def frames_of(
                 yield frame
                 if frame.revision == until:
                     break
-            elif frame.body.startswith(b'{"end"'):
-                break  # what lies behind it is no part of the log
     finally:
         disk.close(fd)
     if not digest:

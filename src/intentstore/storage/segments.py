@@ -253,10 +253,12 @@ class Segments:
         self._last, self._mark = self.place.offset + len(data) - len(written[-1]), written[-1][:_MARK]
         self.place = Place(self.place.segment, self.place.offset + len(data), bodies[-1][0], prev)
 
-    def _make_durable(self, data: bytes, *, pad: bool = False, sync: bool = True) -> None:
+    def _make_durable(self, data: bytes, *, pad: bool = False, last: bool = False, sync: bool = True) -> None:
         """Writes data at the place and syncs. Where there is no space it leaves nothing behind and says so."""
         try:
             self._put(data, pad=pad)
+            if last:
+                self.disk.truncate(self.fd, self.place.offset + len(data))
             if sync:
                 self.disk.sync(self.fd)
         except OSError as error:
@@ -299,12 +301,11 @@ class Segments:
         """Closes the open file with an end frame and returns the place behind it; `create` begins the next file."""
         place = self.place
         line, digest = write_frame(b'{"end":true}', revision=place.revision, group=place.revision, prev=place.sum)
-        self._make_durable(line)
+        self._make_durable(line, last=True)
         self._group, self._group_offset = place.revision, place.offset
         self._last, self._mark = place.offset, line[:_MARK]
         self.place = Place(place.segment, place.offset + len(line), place.revision, digest)
         self.at_end = True
-        self.trim()
         return self.place
 
     def began_behind(self) -> Place:
