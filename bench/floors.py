@@ -14,11 +14,13 @@ from typing import Any
 
 import apsw
 import msgspec
+import psycopg
 
 from intentstore import Intent
 from intentstore.codec import encode_intent
 
 Sample = Intent
+Postgres = psycopg.Connection[tuple[Any, ...]]
 
 _SCHEMA = """
 CREATE TABLE intents (
@@ -75,6 +77,42 @@ def insert_all(connection: apsw.Connection, samples: Sequence[Intent]) -> None:
     """Inserts all in one transaction, encoding each."""
     with connection:
         connection.executemany(INSERT, map(row, samples))
+
+
+# --- PostgreSQL ---
+
+_POSTGRES = """
+CREATE TABLE IF NOT EXISTS floor (id text PRIMARY KEY, status text, created_at bigint, body text);
+CREATE INDEX IF NOT EXISTS floor_by_status ON floor (status, created_at, id);
+"""
+POSTGRES_INSERT = "INSERT INTO floor (id, status, created_at, body) VALUES (%s, %s, %s, %s)"
+POSTGRES_GET = "SELECT body FROM floor WHERE id = %s"
+POSTGRES_LIST = "SELECT body FROM floor WHERE status = %s ORDER BY created_at, id LIMIT 100"
+
+
+def open_postgres(url: str, *, autocommit: bool = True) -> Postgres:
+    """Opens the PostgreSQL floor: psycopg, every statement prepared when it comes again."""
+    connection = psycopg.connect(url, autocommit=autocommit, prepare_threshold=1)
+    connection.execute(_POSTGRES)
+    if not autocommit:
+        connection.commit()
+    return connection
+
+
+def postgres_row(intent: Intent) -> tuple[str, str, int, str]:
+    """Returns what the floor's table holds of an intent."""
+    id, status, created, body = row(intent)
+    return id, status, created, body.decode()
+
+
+def copy_all(connection: Postgres, samples: Sequence[Intent]) -> None:
+    """Copies all in one transaction, encoding each."""
+    with connection.transaction(), connection.cursor().copy("COPY floor FROM STDIN") as copy:
+        for intent in samples:
+            copy.write_row(postgres_row(intent))
+
+
+# --- a file ---
 
 
 def open_append(path: Path) -> int:

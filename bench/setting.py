@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
 
 from intentstore import IntentGraph, open_graph
+from tests import postgres_server
 
 from . import floors
 from .samples import intents
@@ -25,6 +27,8 @@ class Setting:
         self._urls: dict[tuple[Kind, int], str] = {}
         self._floors: dict[int, Path] = {}
         self._fresh = 0
+        self._server: postgres_server.Server | None = None
+        self._databases: dict[tuple[str, int], str] = {}
 
     @property
     def few(self) -> int:
@@ -52,6 +56,35 @@ class Setting:
                 graph.close()
             self._urls[kind, n] = url
         return self._urls[kind, n]
+
+    # --- PostgreSQL ---
+
+    def database(self) -> str:
+        """Returns the URL of a new database on a server that syncs: its own, or in a test run that of all tests."""
+        if postgres_server.HANDED in os.environ or postgres_server.GIVEN in os.environ:
+            return postgres_server.new_database()
+        if self._server is None:
+            self._server = postgres_server.Server(()).start()
+            self.kept.callback(self._server.remove)
+        self._fresh += 1
+        name = f"bench{self._fresh}"
+        with self._server.connect() as admin:
+            admin.execute(f"CREATE DATABASE {name}")
+        return self._server.url(name)
+
+    def filled_database(self, n: int) -> str:
+        """Returns the URL of a database in which a graph holds the first ``n`` sample intents, and so does a floor."""
+        if ("both", n) not in self._databases:
+            url = self._databases["both", n] = self.database()
+            with open_graph(url) as graph:
+                fill(graph, n)
+                graph.compact()
+            with floors.open_postgres(url) as connection:
+                floors.copy_all(connection, list(intents(n)))
+                connection.execute("ANALYZE floor")
+        return self._databases["both", n]
+
+    # --- floors ---
 
     def floor_database(self, n: int) -> Path:
         """Returns the path of an SQLite floor that holds the same ``n`` records (and what rows added since)."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from intentstore import File, InMemory, Intent, Postgres, Sqlite, open_graph
-from intentstore.ground.errors import FieldInvalid, Unsupported
+from intentstore import File, InMemory, Intent, Postgres, Servers, Sqlite, open_graph
+from intentstore.ground.errors import FieldInvalid, Unavailable, Unsupported
 from intentstore.storage.choose import parse_url
 from intentstore.storage.file import FileStorage
 from intentstore.storage.memory import MemoryStorage
@@ -44,6 +45,32 @@ def test_a_config_opens_what_its_url_opens(tmp_path: Path) -> None:
         assert other.intent("a").goal == "A"
     with pytest.raises(Unsupported, match="encoding"):
         open_graph(File(tmp_path / "goals", encoding="rtfs"))
+
+
+def test_graphs_are_spread_over_places_by_their_names(tmp_path: Path) -> None:
+    everywhere = Servers({"team-a-*": f"sqlite:{tmp_path}/a.db", "team-b": Sqlite(tmp_path / "b.db"), "*": "memory:c"})
+    for name, goal in (("team-a-x", "A"), ("team-b", "B"), ("team-c", "C")):
+        with open_graph(everywhere, graph=name) as graph:
+            graph.store(Intent(id="a", goal=goal))
+    with open_graph(f"sqlite:{tmp_path}/a.db", graph="team-a-x") as graph:
+        assert graph.intent("a").goal == "A"
+    file = tmp_path / "servers.json"
+    file.write_text(json.dumps({"team-a-?": f"sqlite:{tmp_path}/a.db"}))
+    with open_graph(f"servers:{file}", graph="team-a-x") as graph:
+        assert graph.intent("a").goal == "A"
+    with pytest.raises(FieldInvalid, match="none of the servers"):
+        open_graph(f"servers:{file}", graph="team-a-xy")
+    assert repr(everywhere) == "Servers(['team-a-*', 'team-b', '*'])"
+    assert everywhere.__rich_repr__() == [("patterns", ["team-a-*", "team-b", "*"])]
+
+
+def test_a_file_of_servers_that_is_odd_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match=r"servers\.json"):
+        open_graph(f"servers:{tmp_path}/servers.json")
+    for text in ('["sqlite:a.db"]', '{"*": 7}'):
+        (tmp_path / "servers.json").write_text(text)
+        with pytest.raises(FieldInvalid, match="object of URLs"):
+            open_graph(f"servers:{tmp_path}/servers.json")
 
 
 def test_a_third_party_registers_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:

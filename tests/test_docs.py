@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import intentstore
+from tests.postgres_server import new_database
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -26,6 +27,8 @@ MODULES = sorted(
 @pytest.mark.parametrize(("page", "code"), BLOCKS, ids=[page.name for page, _ in BLOCKS])
 def test_a_code_block_of_the_docs_runs(page: Path, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    if "GOALS_URL" in code:
+        monkeypatch.setenv("GOALS_URL", new_database())
     exec(compile(code, str(page), "exec"), {"__name__": "docs"})  # the page's own words
 
 

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,11 +20,12 @@ import pytest
 from intentstore import Intent, open_graph
 from intentstore.graph.graph import IntentGraph
 from intentstore.ground.errors import Busy, Closed
+from tests.postgres_server import new_database
 from tests.process_writer import names
 
 SECONDS = float(os.environ.get("INTENTSTORE_KILL_SECONDS", "5"))
 URLS = {"file": "file:{}/store", "sqlite": "sqlite:{}/goals.db"}
-KINDS = ["file", *(["sqlite"] if find_spec("intentstore.storage.sqlite") else [])]
+KINDS = ["file", "sqlite", "postgresql"]
 WRITER = Path(__file__).with_name("process_writer.py")
 
 Process = subprocess.Popen[bytes]
@@ -33,7 +33,7 @@ Process = subprocess.Popen[bytes]
 
 @pytest.fixture(params=KINDS)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return URLS[request.param].format(tmp_path)
+    return new_database() if request.param == "postgresql" else URLS[request.param].format(tmp_path)
 
 
 @pytest.fixture

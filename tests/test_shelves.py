@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from datetime import UTC, datetime
+from itertools import count
 
 import msgspec
 import pytest
@@ -16,6 +19,7 @@ from intentstore.storage.journal import ZERO, is_damage, read_frame, write_frame
 from intentstore.storage.ledger import ChainCheck
 from intentstore.storage.memory import MemoryStorage
 from intentstore.storage.words import snippet
+from intentstore.testing.writing import at_once
 
 AT = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -92,7 +96,8 @@ def test_what_breaks_a_group_breaks_each_ticket_that_has_no_result() -> None:
     done = Commit(revision=1, id="c", at=AT)
 
     def run(group: list[Ticket]) -> None:
-        group[0].commit = done
+        assert another in group
+        another.commit = done
         raise KeyboardInterrupt
 
     lane: Lane[None] = Lane(run)
@@ -110,6 +115,119 @@ def test_what_breaks_a_group_breaks_each_ticket_that_has_no_result() -> None:
 
     with pytest.raises(ZeroDivisionError):
         Lane[None](fail).submit(Ticket(batch(), None))
+
+
+def test_the_lead_goes_to_the_first_who_waits_and_many_share_a_run() -> None:
+    sizes: list[int] = []
+
+    def run(group: list[Ticket]) -> None:
+        sizes.append(len(group))
+        time.sleep(0.01)
+        for ticket in group:
+            ticket.commit = Commit(revision=1, id=str(ticket.batch.id), at=AT)
+
+    lane: Lane[None] = Lane(run)
+
+    def work(at: int) -> list[str]:
+        return [lane.submit(Ticket(batch(id=f"{at}-{n}"), None)).id for n in range(5)]
+
+    assert at_once(work, 8) == [[f"{at}-{n}" for n in range(5)] for at in range(8)]
+    assert sum(sizes) == 40
+    assert len(sizes) <= 14
+
+
+def test_groups_abreast_run_at_once_and_lose_nobody() -> None:
+    both = threading.Barrier(2, timeout=10)
+    turns = count()
+    met: list[int] = []
+
+    def run(group: list[Ticket]) -> None:
+        if next(turns) < 2:
+            met.append(both.wait())
+        for ticket in group:
+            ticket.commit = Commit(revision=1, id=str(ticket.batch.id), at=AT)
+
+    lane: Lane[None] = Lane(run, abreast=2, largest=3)
+
+    def work(at: int) -> list[str]:
+        return [lane.submit(Ticket(batch(id=f"{at}-{n}"), None)).id for n in range(30)]
+
+    assert at_once(work, 6) == [[f"{at}-{n}" for n in range(30)] for at in range(6)]
+    assert sorted(met) == [0, 1]
+
+
+def test_one_who_is_interrupted_while_waiting_keeps_nobody_waiting() -> None:
+    inside, on = threading.Event(), threading.Event()
+
+    def run(group: list[Ticket]) -> None:
+        inside.set()
+        assert on.wait(10)
+        for ticket in group:
+            ticket.commit = Commit(revision=1, id="c", at=AT)
+
+    class Interrupted:
+        """A turn that is interrupted, before or after it was handed the lead."""
+
+        def __init__(self, ticket: Ticket, *, late: bool) -> None:
+            self.ticket, self.late = ticket, late
+
+        def acquire(self) -> None:
+            while self.late and not self.ticket.leads:
+                time.sleep(0.001)
+            raise KeyboardInterrupt
+
+        def release(self) -> None:
+            pass
+
+    lane: Lane[None] = Lane(run)
+    first = threading.Thread(target=lane.submit, args=(Ticket(batch(), None),))
+    first.start()
+    assert inside.wait(10)
+    early, late, last = (Ticket(batch(), None) for _ in range(3))
+    early.turn = Interrupted(early, late=False)  # type: ignore[assignment]  # stands in for a lock
+    late.turn = Interrupted(late, late=True)  # type: ignore[assignment]  # as above
+    with pytest.raises(KeyboardInterrupt):
+        lane.submit(early)
+    errors: list[BaseException] = []
+
+    def interrupted() -> None:
+        try:
+            lane.submit(late)
+        except KeyboardInterrupt as error:
+            errors.append(error)
+
+    second = threading.Thread(target=interrupted)
+    second.start()
+    third = threading.Thread(target=lane.submit, args=(last,))
+    while not lane._waiting:
+        time.sleep(0.001)
+    third.start()
+    on.set()
+    for thread in (first, second, third):
+        thread.join(10)
+    assert [type(error) for error in errors] == [KeyboardInterrupt]
+    assert last.result().id == "c"
+    assert lane._leaders == 0
+
+
+def test_a_leader_interrupted_before_it_began_leaves_the_lead_to_others() -> None:
+    def run(group: list[Ticket]) -> None:
+        for ticket in group:
+            ticket.commit = Commit(revision=1, id="c", at=AT)
+
+    class Shut:
+        def __enter__(self) -> None:
+            raise KeyboardInterrupt
+
+        def __exit__(self, *_: object) -> None:
+            raise AssertionError
+
+    lane: Lane[None] = Lane(run)
+    open_lane, lane._lane = lane._lane, Shut()  # an interrupt on the way in
+    with pytest.raises(KeyboardInterrupt):
+        lane.submit(Ticket(batch(), None))
+    lane._lane = open_lane
+    assert lane.submit(Ticket(batch(), None)).id == "c"
 
 
 def test_a_frame_comes_back_and_any_change_of_it_does_not() -> None:

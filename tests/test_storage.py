@@ -19,9 +19,12 @@ from intentstore.ground.errors import Corrupt, Full, IntentStoreError, ReadOnly,
 from intentstore.ground.protocol import IntentStorage
 from intentstore.storage.file import FileStorage
 from intentstore.storage.memory import MemoryStorage
+from intentstore.storage.postgres import PostgresStorage
 from intentstore.storage.sqlite import SqliteStorage
 from intentstore.testing import FailingDisk, LossyDisk, PowerCut, StorageSuite, a_batch, an_intent, break_driver, put
+from tests.postgres_server import Places
 
+POSTGRES = Places()
 DICTS: dict[Path, dict[str, bytes]] = {}
 
 
@@ -38,6 +41,11 @@ class TestFile(StorageSuite):
 class TestSqlite(StorageSuite):
     def make(self, tmp_path: Path, graph: str = "default") -> IntentStorage:
         return SqliteStorage(tmp_path / "goals.db", graph)
+
+
+class TestPostgres(StorageSuite):
+    def make(self, tmp_path: Path, graph: str = "default") -> IntentStorage:
+        return PostgresStorage(POSTGRES.url(tmp_path), graph)
 
 
 class TestTheExample(StorageSuite):

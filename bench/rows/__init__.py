@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..measure import Row
-from . import awaited, cold, get, importing, listing, opening, past, relations, seed, store
+from . import awaited, cold, get, importing, listing, opening, past, postgres, relations, seed, store
 
 ROWS: tuple[Row, ...] = (
     *store.ROWS,
@@ -13,6 +13,7 @@ ROWS: tuple[Row, ...] = (
     *importing.ROWS,
     *relations.ROWS,
     *past.ROWS,
+    *postgres.ROWS,
     *seed.ROWS,
     *cold.ROWS,
     *awaited.ROWS,

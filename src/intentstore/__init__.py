@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from .ground.types import Edge, EdgeType, Intent, IntentStatus
     from .ground.values import Code, ErrorValue, Keyword, Map, Resource, Symbol, Value
     from .opening import open_graph, repair_store
-    from .storage.choose import File, InMemory, Postgres, Sqlite, StorageConfig
+    from .storage.choose import File, InMemory, Postgres, Servers, Sqlite, StorageConfig
 
 _HOMES = {
     "aio": "AsyncIntentGraph open_graph_async",
@@ -83,7 +83,7 @@ _HOMES = {
     "ground.types": "Edge EdgeType Intent IntentStatus",
     "ground.values": "Code ErrorValue Keyword Map Resource Symbol Value",
     "opening": "open_graph repair_store",
-    "storage.choose": "File InMemory Postgres Sqlite StorageConfig",
+    "storage.choose": "File InMemory Postgres Servers Sqlite StorageConfig",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
@@ -166,6 +166,7 @@ __all__ = [
     "RevisionMissing",
     "RtfsSyntaxError",
     "Seal",
+    "Servers",
     "Sort",
     "Sqlite",
     "Stage",

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from .codec.strict import strict_loads
 from .ground.errors import AlreadyThere, Corrupt, FieldInvalid, Missing, Unavailable
+from .storage.choose import shown
 
 HOME = ".intents"
 CONFIG = "config.json"
@@ -137,15 +138,15 @@ def establish(url: str | None, *, graph: str | None = None, home: Path) -> Locat
     if store.startswith("memory:"):
         raise FieldInvalid("url", "is memory:, which keeps nothing until the next command", hint="use sqlite:PATH")
     if ":" not in store:
-        raise FieldInvalid("url", f"{store!r} is not a store URL", hint="use sqlite:PATH or file:DIR")
+        raise FieldInvalid("url", f"{shown(store)!r} is not a store URL", hint="use sqlite:PATH or file:DIR")
     wanted = Located(store, graph or DEFAULT_GRAPH)
     if _exists(directory) and (directory / CONFIG).exists():
         there = read_config(directory)
         if (url and there.store != store) or (graph and there.graph != graph):
             raise AlreadyThere(
-                f"{directory} names {there.store}, graph {there.graph}",
+                f"{directory} names {shown(there.store)}, graph {there.graph}",
                 hint=f"edit {directory / CONFIG}, or name the other with --store",
-                store=there.store,
+                store=shown(there.store),
                 graph=there.graph,
             )
         return there

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .graph.graph import IntentGraph
 from .ground.errors import AlreadyThere, FieldInvalid, Unsupported
 from .ground.identity import utc_now, uuid7
-from .ground.types import check_name
+from .ground.types import Revision, check_name
 from .storage.choose import StorageConfig, choose, salvage
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def open_graph(
     read_only: bool = False,
     durability: str = "full",
     fallback: str | None = None,
+    min_revision: Revision | None = None,
     clock: Callable[[], datetime] = utc_now,
     new_id: Callable[[], str] = uuid7,
 ) -> IntentGraph:
@@ -34,7 +35,8 @@ def open_graph(
     ``where`` is a URL (``memory:``, ``file:DIR``, ``sqlite:PATH``) or a `StorageConfig`; None asks
     ``$INTENTSTORE_URL``, then the nearest ``.intents/``, and lets ``$INTENTSTORE_GRAPH`` and ``$INTENTSTORE_ACTOR`` (or
     that ``.intents/``) name what is left at its default. ``durability="relaxed"`` gives up the promise that an
-    acknowledged write survives a power cut. Raises `StorageError` if the store cannot be opened, `Invalid` if
+    acknowledged write survives a power cut. ``min_revision`` returns only when reads see the commit of that revision,
+    which on a standby may take a moment. Raises `StorageError` if the store cannot be opened, `Invalid` if
     what was asked makes no sense.
 
     >>> with open_graph("memory:") as graph:
@@ -55,6 +57,12 @@ def open_graph(
     storage = choose(where, graph=graph, read_only=read_only, create=create, durability=durability)
     opened = IntentGraph(storage, graph=graph, actor=actor, clock=clock, new_id=new_id)
     storage.open()
+    if min_revision is not None:
+        try:
+            opened.wait_for(min_revision)
+        except BaseException:
+            storage.close()
+            raise
     return opened
 
 

@@ -217,6 +217,7 @@ class AsyncIntentGraph:
 
     history = reading(IntentGraph.history)
     entries = streaming(IntentGraph.entries)
+    wait_for = reading(IntentGraph.wait_for)
     commit = reading(IntentGraph.commit)
 
     # --- time ---

@@ -422,6 +422,15 @@ class IntentGraph:
         """Yields the commits after ``since``, in order."""
         return self.storage.entries(since)
 
+    def wait_for(self, revision: Revision, *, timeout_s: float = 30.0) -> None:
+        """Returns when reads see the commit of this revision: at once, but where they come from a standby.
+
+        So one reads one's own writes. Raises `Unavailable` when it has not arrived in time.
+        """
+        from .arrival import wait_for
+
+        wait_for(self.storage, revision, timeout_s=timeout_s)
+
     def commit(self, id: str) -> Commit | None:
         """Returns the commit with this commit id, or None."""
         return self.storage.commit(check_name(id, "commit_id"))

@@ -193,6 +193,15 @@ class KeepsAside(Protocol):
 
 
 @runtime_checkable
+class LagsBehind(Protocol):
+    """May read from a copy that is behind what was written elsewhere, such as a standby."""
+
+    def arrived(self, revision: Revision) -> bool:
+        """Returns True when reads here see the commit of this revision, and so what its writer saw."""
+        ...
+
+
+@runtime_checkable
 class ListsGraphs(Protocol):
     """Keeps several named graphs and can name them."""
 

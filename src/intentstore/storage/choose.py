@@ -6,14 +6,15 @@ its object is called as ``factory(rest_of_url, graph=…, read_only=…, create=
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 from urllib.parse import parse_qsl
 
 import msgspec
 
-from ..ground.errors import FieldInvalid, Unsupported
+from ..ground.errors import FieldInvalid, Unavailable, Unsupported
 from ..ground.protocol import IntentStorage
 
 if TYPE_CHECKING:
@@ -40,12 +41,64 @@ class Sqlite(msgspec.Struct, frozen=True):
 
 
 class Postgres(msgspec.Struct, frozen=True):
-    """``postgresql://…``: a libpq connection URL."""
+    """``postgresql://…``: a libpq connection URL, or a string of ``key=value``. Several hosts may be named.
+
+    ``timeout_s``: how long connecting, a question or a write may take at most (30). ``pool_size``: how many connections
+    at most (10). ``pooler="transaction"``: PgBouncer gives each transaction another server connection.
+    """
 
     connection_string: str
+    timeout_s: float | None = None
+    pool_size: int | None = None
+    pooler: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Postgres({shown(self.connection_string)!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("connection_string", shown(self.connection_string))]
 
 
-StorageConfig = InMemory | File | Sqlite | Postgres
+class Servers(msgspec.Struct, frozen=True):
+    """Graphs spread over places by their names: the first pattern that a name matches decides. Also ``servers:FILE``.
+
+    ``*`` stands for anything, ``?`` for one character. The file holds the same as a JSON object of URLs.
+
+    >>> Servers({"team-a-*": "sqlite:a.db", "*": "sqlite:rest.db"}).place_of("team-b-planning")
+    'sqlite:rest.db'
+    """
+
+    places: Mapping[str, str | StorageConfig]
+
+    def place_of(self, graph: str) -> str | StorageConfig:
+        """Returns where the graph of this name is kept; `FieldInvalid` if nothing says so."""
+        from fnmatch import fnmatchcase
+
+        for pattern, where in self.places.items():
+            if fnmatchcase(graph, pattern):
+                return where
+        raise FieldInvalid("graph", f"{graph!r} is on none of the servers", hint='add a pattern for it, or "*" for all')
+
+    def __repr__(self) -> str:
+        return f"Servers({[*self.places]})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("patterns", [*self.places])]
+
+
+StorageConfig = InMemory | File | Sqlite | Postgres | Servers
+
+_HIDDEN = r"(?<=://)([^/?#:]*):[^?#]*@|\b((?:ssl)?password|passfile)\s*=\s*(?:'(?:[^'\\]|\\.)*'|[^\s&]*)"
+
+
+def shown(url: str) -> str:
+    """Returns the URL as it may be printed: where it holds a password, stars.
+
+    >>> shown("postgresql://planner:geheim@db/goals?password=geheim")
+    'postgresql://planner:***@db/goals?password=***'
+    """
+    return re.sub(_HIDDEN, lambda found: f"{found[1]}:***@" if found[2] is None else f"{found[2]}=***", url)
+
 
 _HINT = "use memory:, file:DIR, sqlite:PATH or postgresql://…"
 
@@ -58,7 +111,7 @@ def parse_url(url: str) -> StorageConfig | tuple[str, str]:
     """
     scheme, colon, rest = url.partition(":")
     if not colon or not scheme or "\0" in url:
-        raise FieldInvalid("store", f"{url!r} is not a store URL", hint=_HINT)
+        raise FieldInvalid("store", f"{shown(url)!r} is not a store URL", hint=_HINT)
     match scheme:
         case "memory":
             return InMemory(rest or None)
@@ -69,6 +122,8 @@ def parse_url(url: str) -> StorageConfig | tuple[str, str]:
             return Sqlite(_path(rest, url))
         case "postgresql" | "postgres":
             return Postgres(url)
+        case "servers":
+            return _servers(Path(_path(rest, url)))
     return scheme, rest
 
 
@@ -107,12 +162,41 @@ def choose(where: str | StorageConfig, *, graph: str, read_only: bool, create: b
             from .sqlite import SqliteStorage
 
             return SqliteStorage(path, **lasting)
-        case Postgres():
-            raise Unsupported("this intentstore has no PostgreSQL storage yet", hint="use sqlite:PATH or file:DIR")
+        case Postgres(connection_string=connection, timeout_s=timeout_s, pool_size=pool_size, pooler=pooler):
+            return _postgres(connection, {**lasting, "timeout_s": timeout_s, "pool_size": pool_size, "pooler": pooler})
+        case Servers():
+            return choose(
+                config.place_of(graph), graph=graph, read_only=read_only, create=create, durability=durability
+            )
         case tuple():
             return _third_party(*config, lasting)
         case _:
             assert_never(config)
+
+
+def _servers(path: Path) -> Servers:
+    from ..codec.strict import strict_loads
+
+    try:
+        found = strict_loads(path.read_bytes(), str(path))
+    except OSError as error:
+        raise Unavailable(f"{path}: {error.strerror}", hint='write a file of {"PATTERN": "URL"}') from error
+    if not isinstance(found, dict) or not all(isinstance(where, str) for where in found.values()):
+        raise FieldInvalid(str(path), "is not an object of URLs", hint='write {"team-a-*": "postgresql://…", "*": "…"}')
+    return Servers(found)
+
+
+def _postgres(connection: str, options: dict[str, Any]) -> IntentStorage:
+    try:
+        from .postgres import PostgresStorage
+    except ImportError as error:
+        if error.name is not None and not error.name.startswith("psycopg"):
+            raise
+        raise Unsupported(
+            f"PostgreSQL needs its driver, which is not installed: {error}",
+            hint="install it: pip install 'intentstore[postgres]'",
+        ) from error
+    return PostgresStorage(connection, **options)
 
 
 def _third_party(scheme: str, rest: str, options: dict[str, Any]) -> IntentStorage:

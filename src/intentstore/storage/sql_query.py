@@ -27,8 +27,8 @@ from ..ground.values import Map
 _INDEXED = frozenset({"created_at", "updated_at", "priority"})
 _COLUMNS = {name: f"i.{name}" for name in ("created_at", "updated_at", "priority", "goal", "id")}
 _DEGREE = (
-    "((SELECT count(*) FROM edges e WHERE e.graph = i.graph AND e.source = i.id)"
-    " + (SELECT count(*) FROM edges e WHERE e.graph = i.graph AND e.target = i.id))"
+    "((SELECT count(*) FROM {edges} e WHERE e.graph = i.graph AND e.source = i.id)"
+    " + (SELECT count(*) FROM {edges} e WHERE e.graph = i.graph AND e.target = i.id))"
 )
 _BOUNDS = {
     "priority_min": "i.priority >= {}",
@@ -49,10 +49,22 @@ class Dialect(Protocol):
 
     true: str
     false: str
+    zero: str
+    """The number 0 as a score."""
     row: str
     """What tells a row of ``intents i`` from the others of its graph."""
-    body: str
-    """Joins ``intents b`` to the ``found`` of ``o``, which holds such a `row`; ``o`` is the one to begin with."""
+
+    def table(self, name: str) -> str:
+        """Returns how ``intents`` or ``edges``, without what was deleted, is named in the text."""
+        ...
+
+    def arm(self, text: str, tail: str) -> str:
+        """Returns one of several selects put together, of which no more is needed than the tail lets through."""
+        ...
+
+    def body(self, asked: Asked) -> str:
+        """Returns what joins ``intents b`` to the ``found`` of ``o``, which holds such a `row`; ``o`` comes first."""
+        ...
 
     def place(self, name: str) -> str:
         """Returns how a bound value is named in the text."""
@@ -104,6 +116,7 @@ class Asked:
     def __init__(self, graph: int, dialect: Dialect) -> None:
         self.graph, self.dialect = graph, dialect
         self.values: dict[str, Any] = {}
+        self.intents, self.edges = dialect.table("intents"), dialect.table("edges")
 
     def bind(self, value: Any) -> str:
         """Returns the name under which the value is bound."""
@@ -180,7 +193,7 @@ def _related(where: IntentFilter, asked: Asked) -> list[str]:
 
 def _has_edge(asks: HasEdge, asked: Asked) -> str:
     sides = [
-        f"EXISTS (SELECT 1 FROM edges e WHERE e.graph = i.graph AND e.{end} = i.id{limited})"
+        f"EXISTS (SELECT 1 FROM {asked.edges} e WHERE e.graph = i.graph AND e.{end} = i.id{limited})"
         for end, limited in _ends(Walk(types=asks.types, direction=asks.direction), asked)
     ]
     return "(" + " OR ".join(sides) + ")"
@@ -202,11 +215,11 @@ def _ends(walk: Walk, asked: Asked) -> list[tuple[str, str]]:
 # --- Whole statements ------------------------------------------------------------------------------
 
 
-def neighbours(ids: Iterable[str], walk: Walk, asked: Asked) -> str:
-    """Returns the statement that gives the bodies of the edges at the ids, each once, ordered by key."""
+def neighbours(ids: Iterable[str], walk: Walk, asked: Asked, *, columns: str = "e.body") -> str:
+    """Returns the statement that gives key and body of the edges at the ids, each once, ordered by key."""
     wanted = sorted(set(ids))
     arms = [
-        f"SELECT e.source, e.type, e.target, e.body FROM edges e"
+        f"SELECT e.source, e.type, e.target, {columns} FROM {asked.edges} e"
         f" WHERE e.graph = {asked.graph} AND {asked.among(f'e.{end}', wanted)}{limited}"
         for end, limited in _ends(walk, asked)
     ]
@@ -216,7 +229,9 @@ def neighbours(ids: Iterable[str], walk: Walk, asked: Asked) -> str:
 def counting(where: IntentFilter, asked: Asked) -> str:
     """Returns the statement that gives (status, number) of the intents the filter means."""
     meant = condition(where, asked)
-    return f"SELECT i.status, count(*) FROM intents i WHERE i.graph = {asked.graph} AND {meant} GROUP BY i.status"
+    return (
+        f"SELECT i.status, count(*) FROM {asked.intents} i WHERE i.graph = {asked.graph} AND {meant} GROUP BY i.status"
+    )
 
 
 def selecting(where: IntentFilter, page: Page, asked: Asked) -> str:
@@ -225,41 +240,41 @@ def selecting(where: IntentFilter, page: Page, asked: Asked) -> str:
     direction = " DESC" if sort.descending else ""
     tail = f" ORDER BY 2{direction}, 3 LIMIT {page.limit + 1}"
     if sort.field in _INDEXED and where.ids is None and where.text is None:
-        return _by_index(where, page, asked) + tail
+        return _by_index(where, page, tail, asked) + tail
     front, source, key = _key(where, sort, asked)
     rest = where.replace(text=None) if front else where  # what is scored holds the words already
     meant = f"i.graph = {asked.graph} AND {condition(rest, asked)}"
     # The bodies join last: what is sorted stays small.
     inner = f"SELECT {asked.dialect.row} AS found, {key} AS k, i.id AS id FROM {source} WHERE {meant}"
     ordered = f"SELECT found, k, id FROM ({inner}) p WHERE {_behind('k', 'id', page, asked)}{tail}"
-    return f"{front}SELECT b.body, o.k, o.id FROM ({ordered}) o {asked.dialect.body}{tail}"
+    return f"{front}SELECT b.body, o.k, o.id FROM ({ordered}) o {asked.dialect.body(asked)}{tail}"
 
 
-def _by_index(where: IntentFilter, page: Page, asked: Asked) -> str:
+def _by_index(where: IntentFilter, page: Page, tail: str, asked: Asked) -> str:
     """Returns one arm per status, each in the order of its index; the database merges them and stops at the limit."""
     key = _COLUMNS[page.sort.field]
     meant = condition(where, asked, with_status=False)
     behind = _behind(key, "i.id", page, asked)
     statuses = sorted(where.status) if where.status is not None else list(IntentStatus)
-    arms = [
-        f"SELECT i.body, {key} AS k, i.id AS id FROM intents i"
-        f" WHERE i.graph = {asked.graph} AND i.status = {asked.bind(str(status))} AND {meant} AND {behind}"
-        for status in statuses
-    ]
+    select = f"SELECT i.body, {key} AS k, i.id AS id FROM {asked.intents} i WHERE i.graph = {asked.graph}"
+    arms = [f"{select} AND i.status = {asked.bind(str(status))} AND {meant} AND {behind}" for status in statuses]
+    if len(arms) > 1:
+        arms = [asked.dialect.arm(arm, tail) for arm in arms]
     return " UNION ALL ".join(arms or [f"SELECT '' AS body, 0 AS k, '' AS id WHERE {asked.dialect.false}"])
 
 
 def _key(where: IntentFilter, sort: Sort, asked: Asked) -> tuple[str, str, str]:
     """Returns what stands before the statement, what it selects from, and the expression it is sorted by."""
+    plain = f"{asked.intents} i"
     if sort.field == "connections":
-        return "", "intents i", _DEGREE
+        return "", plain, _DEGREE.format(edges=asked.edges)
     if sort.field != "relevance":
-        return "", "intents i", _COLUMNS[sort.field]
+        return "", plain, _COLUMNS[sort.field]
     if where.text is None:
         raise QueryInvalid("relevance needs a text to be relevant to", hint="give the filter a text")
     wanted = wanted_words(where.text)
     if not wanted:
-        return "", "intents i", "0.0"
+        return "", plain, asked.dialect.zero
     scored = asked.dialect.scored(wanted, asked)
     return scored.front, scored.source, scored.score
 

@@ -33,8 +33,17 @@ class _Scored(NamedTuple):
 class _Sqlite:
     """A `sql_query.Dialect`: lists are JSON, folding and metadata are functions of ours, words lie in FTS5."""
 
-    true, false = "1", "0"
-    row, body = "i.key", "CROSS JOIN intents b ON b.key = o.found"  # CROSS: as it stands, from left to right
+    true, false, zero = "1", "0", "0.0"
+    row = "i.key"
+
+    def table(self, name: str) -> str:
+        return name
+
+    def arm(self, text: str, tail: str) -> str:  # noqa: ARG002  SQLite merges the arms, and stops by itself
+        return text
+
+    def body(self, asked: sql_query.Asked) -> str:  # noqa: ARG002  a key says its graph here; not everywhere
+        return "CROSS JOIN intents b ON b.key = o.found"  # CROSS: as it stands, from left to right
 
     def place(self, name: str) -> str:
         return f":{name}"

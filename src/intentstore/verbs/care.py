@@ -7,6 +7,7 @@ from typing import Any
 
 from ..codec import jsonable
 from ..ground.errors import FieldInvalid
+from ..storage.choose import shown
 from .declare import Argument, Result, Session, Verb, flag, positional
 
 
@@ -16,7 +17,7 @@ def init(session: Session, /, *, url: str | None = None) -> Result:
 
     located = establish(url or session.where, graph=session.graph_name, home=home_of(None))
     session.open(located.store, create=True)
-    return {"store": located.store, "graph": located.graph}
+    return {"store": shown(located.store), "graph": located.graph}
 
 
 def backup(session: Session, /, *, file: str, since: str | None = None, no_history: bool = False) -> Result:
@@ -37,7 +38,7 @@ def restore(session: Session, /, *, file: str, into: str | None = None) -> Resul
 def copy(session: Session, /, *, url: str) -> Result:
     """Brings another store to this graph's history."""
     target = session.open(url, create=True)
-    with session.progress(f"copying to {url}") as progress:
+    with session.progress(f"copying to {shown(url)}") as progress:
         return _told(session.graph.copy(target, progress=progress))
 
 

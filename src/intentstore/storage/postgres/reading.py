@@ -1,0 +1,161 @@
+"""Questions to one graph's tables, each on a connection that is given back at once; asked anew when one had died.
+
+Knows statements and what rows mean; changes nothing. How far the log may be read is `feed`'s to say.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+import psycopg
+
+from ...codec import decode_commit, decode_edge, decode_intent
+from ...ground.change import Commit, Entry, Subject
+from ...ground.errors import Corrupt
+from ...ground.query import Found, Hit, IntentFilter, Page, Sort, Walk, searchable, words, write_cursor
+from ...ground.types import Edge, EdgeType, Intent, IntentId, IntentStatus, Revision
+from ..ledger import entries_of
+from ..sql_query import counting, neighbours, selecting, wanted_words
+from ..words import snippet
+from .connections import Connection, Lender
+from .dialect import Asked
+from .errors import is_lost, storage_error
+from .exchange import Cells, Value, text
+from .rows import array
+from .statements import Statements
+
+T = TypeVar("T")
+_BEST = Sort("relevance", descending=True)
+_KEYS: dict[str, Callable[[str], float | str]] = {"goal": str, "id": str, "relevance": float}
+"""How the key of a sort is read, if it is no integer."""
+_PAUSE_S = 0.01
+
+
+class Reader:
+    """Answers questions about one graph."""
+
+    def __init__(self, lender: Lender, sql: Statements) -> None:
+        self._lender, self._sql = lender, sql
+
+    def ask(self, work: Callable[[Connection], T], doing: str = "reading") -> T:
+        """Returns what the work gives on a connection; begun anew on another where one was lost before the deadline."""
+        until = self._lender.deadline()
+        while True:
+            connection = self._lender.take(until)
+            try:
+                return work(connection)
+            except psycopg.Error as error:
+                if not (is_lost(error, connection) and time.monotonic() + _PAUSE_S < until):
+                    raise storage_error(error, self._lender.place.shown, doing) from error
+            finally:
+                self._lender.give(connection)
+            time.sleep(_PAUSE_S)
+
+    def answers(self, question: str, asked: Asked) -> list[Cells]:
+        """Returns every row of the answer to a question."""
+        return self.ask(lambda connection: connection.question(question, asked.given))
+
+    # --- by id ---
+
+    def fetch(self, ids: Sequence[IntentId]) -> list[Intent | None]:
+        """Returns the intents in the order of the ids, None for each that is not there."""
+        if len(ids) == 1 and is_text(ids[0]):
+            body = self._cell(self._sql.fetch, ids[0])
+            return [None if body is None else decode_intent(body)]
+        wanted = array([id for id in dict.fromkeys(ids) if is_text(id)])
+        found = self.cells(self._sql.fetch_many, wanted)
+        there = {text(id): decode_intent(text(body)) for id, body in found}
+        return [there.get(id) for id in ids]
+
+    def cells(self, asked: str, *values: Value) -> list[Cells]:
+        """Returns every row of the answer to a statement of ours."""
+        return self.ask(lambda connection: connection.one(asked, *values))
+
+    def _cell(self, asked: str, *values: Value) -> bytes | None:
+        """Returns the first cell of the answer to a statement of ours; None if there is no row."""
+        found = self.cells(asked, *values)
+        return found[0][0] if found else None
+
+    def neighbours(self, ids: Iterable[IntentId], walk: Walk) -> list[Edge]:
+        """Returns the edges at any of the ids that the walk takes."""
+        asked = Asked(self._sql.graph_key)
+        question = neighbours(filter(is_text, ids), walk, asked)
+        return [decode_edge(text(body)) for _, _, _, body in self.answers(question, asked)]
+
+    # --- questions ---
+
+    def select(self, where: IntentFilter, page: Page) -> Found:
+        """Returns one page of the intents the filter means."""
+        asked = Asked(self._sql.graph_key)
+        rows = self.answers(selecting(where, page, asked), asked)
+        intents = tuple([decode_intent(body) for body, _, _ in rows[: page.limit]])  # type: ignore[arg-type]  # not NULL
+        if len(rows) <= page.limit:
+            return Found(intents)
+        _, key, id = map(text, rows[page.limit - 1])
+        return Found(intents, write_cursor(page.sort, _KEYS.get(page.sort.field, int)(key), id))
+
+    def count(self, where: IntentFilter) -> dict[IntentStatus, int]:
+        """Returns how many intents the filter means, by status."""
+        asked = Asked(self._sql.graph_key)
+        found = {text(status): int(text(number)) for status, number in self.answers(counting(where, asked), asked)}
+        return {status: found[status] for status in IntentStatus if status in found}
+
+    def search(self, sought: str, limit: int) -> list[Hit]:
+        """Returns the intents that hold every word, best first; none if the text has no word."""
+        if not wanted_words(sought):
+            return []
+        asked = Asked(self._sql.graph_key)
+        rows = self.answers(selecting(IntentFilter(text=sought), Page(sort=_BEST, limit=limit), asked), asked)
+        wanted, hits = words(sought), []
+        for body, score, _ in rows[:limit]:
+            intent = decode_intent(text(body))
+            piece = snippet(searchable(intent), wanted)
+            hits.append(Hit(intent=intent, score=float(text(score)), snippet=piece))
+        return hits
+
+    # --- the log ---
+
+    def commit(self, id: str) -> Commit | None:
+        """Returns the commit with this commit id, or None."""
+        body = self._cell(self._sql.commit_by_id, id) if is_text(id) else None
+        return None if body is None else decode_commit(body)
+
+    def trail(self, id: IntentId) -> list[Entry]:
+        """Returns every change of the intent and of the edges at it, oldest first, by following the chains back."""
+        if not is_text(id):
+            return []
+        rows = self.cells(self._sql.subjects_at, id)
+        subjects = {_subject(*map(text, row[:3])) for row in rows}
+        todo = {int(text(row[3])) for row in rows}
+        found: dict[Revision, list[Entry]] = {}
+        while todo:
+            wanted = array([str(revision) for revision in todo])
+            for revision, body in self.cells(self._sql.commits_at, wanted):
+                found[int(text(revision))] = list(entries_of(decode_commit(text(body)), subjects))
+            lost = todo - found.keys()
+            if lost:
+                raise Corrupt(self._lender.place.shown, f"commit {min(lost)} is not in the log")
+            todo = {entry.change.before for revision in todo for entry in found[revision]} - {0} - found.keys()
+        return [entry for revision in sorted(found) for entry in found[revision]]
+
+    @property
+    def revision(self) -> Revision:
+        """The revision of the last commit."""
+        return int(text(self._cell(self._sql.revision)))
+
+
+def _subject(source: str, type: str, target: str) -> Subject:
+    return (source, EdgeType(type), target) if type else source
+
+
+def is_text(id: object) -> bool:
+    """True for what may be bound: what holds NUL or a lone surrogate is no text to PostgreSQL, so is never there."""
+    if not isinstance(id, str) or "\0" in id:
+        return False
+    try:
+        id.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,188 @@
+"""The state that a group of batches is settled against: the tables as they are inside the writing transaction.
+
+Reads ahead what the group will ask, locking what it will change; what is asked besides is read, and held, when it is
+asked. Writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, assert_never
+
+import msgspec
+
+from ...codec import decode_commit, decode_edge, decode_intent
+from ...ground.change import NO_HEAD, Commit, Drop, Head, Link, Note, Put, Subject, Unlink
+from ...ground.query import Walk
+from ...ground.types import Edge, EdgeKey, EdgeType, Intent, IntentId, Revision
+from ..group import Ticket
+from ..sql_query import neighbours
+from .connections import Connection
+from .dialect import Asked
+from .errors import Outrun
+from .exchange import Asked as Statement
+from .exchange import Cells, text
+from .rows import array
+from .statements import STRIDE, Statements
+
+
+class Row(msgspec.Struct):
+    """What the tables hold of a subject: what it is if it is there, and the end of its chain."""
+
+    thing: Any = None
+    head: Head = NO_HEAD
+    there: bool = False
+    """There is a row, be it of one that was deleted."""
+
+
+_ABSENT = Row()
+
+
+class Wanted(msgspec.Struct):
+    """What a group of tickets will write or read for certain."""
+
+    intents: set[IntentId] = msgspec.field(default_factory=set)
+    ends: set[IntentId] = msgspec.field(default_factory=set)
+    edges: set[EdgeKey] = msgspec.field(default_factory=set)
+    commits: list[str] = msgspec.field(default_factory=list)
+
+    @classmethod
+    def by(cls, tickets: Iterable[Ticket]) -> Wanted:
+        """Returns what these tickets want."""
+        wanted = cls()
+        for ticket in tickets:
+            assert ticket.batch.id is not None  # every wish has one
+            wanted.commits.append(ticket.batch.id)
+            for change in ticket.batch.changes:
+                match change:
+                    case Put():
+                        wanted.intents.add(change.intent.id)
+                    case Drop() | Note():
+                        wanted.intents.add(change.id)
+                    case Link():
+                        wanted.edges.add(change.edge.key)
+                        wanted.ends.update((change.edge.source, change.edge.target))
+                    case Unlink():
+                        wanted.edges.add(change.key)
+                    case _:
+                        assert_never(change)
+        wanted.ends -= wanted.intents
+        return wanted
+
+
+class State:
+    """A `ledger.Base` over the tables. `enter` first; then `revision` is that of the group's first commit."""
+
+    def __init__(self, connection: Connection, sql: Statements, *, structural: bool) -> None:
+        self._connection, self._sql, self._structural = connection, sql, structural
+        self._rows: dict[Subject, Row] = {}
+        self.known: dict[str, Commit] = {}
+        self.base = 0
+        self.transaction = 0
+        self.cluster = ""
+        self.watched = False
+        self._entered = False
+
+    @property
+    def revision(self) -> Revision:
+        """The revision of the first commit that this transaction may make."""
+        return self.base + STRIDE * self.transaction
+
+    def enter(self, begin: Sequence[Statement], wanted: Wanted) -> None:
+        """Begins the transaction, locks the intents to be written, reads what is wanted, takes its id last."""
+        asked = list(begin)
+        if wanted.ends:
+            asked.append((self._sql.intent_rows, (array(wanted.ends),)))
+        if wanted.edges:
+            asked.append(self._about_edges(wanted.edges))
+        asked.append((self._sql.enter, (array(wanted.intents), array(wanted.commits))))
+        answers = self._connection.together(asked)[len(begin) :]
+        if wanted.ends:
+            self._take_intents(answers.pop(0), wanted.ends)
+        if wanted.edges:
+            self._take_edges(answers.pop(0), wanted.edges)
+        self._take_entered(answers[0], wanted.intents)
+
+    def _take_entered(self, rows: Iterable[Cells], ids: Iterable[IntentId]) -> None:
+        found = []
+        for kind, name, transaction, watched, number, hash, body in rows:
+            if kind == b"intent":
+                found.append((name, number, hash, body))
+            elif kind == b"commit":
+                self.known[text(name)] = decode_commit(text(body))
+            else:
+                self.cluster, self.transaction = text(name), int(text(transaction))
+                self.base, self.watched = int(text(number)), watched == b"true"
+        self._take_intents(found, ids)
+
+    def _take_intents(self, rows: Iterable[Cells], ids: Iterable[IntentId]) -> None:
+        self._rows.update((id, _ABSENT) for id in ids)
+        for id, head, hash, body in rows:
+            thing = None if body is None else decode_intent(body)
+            self._rows[text(id)] = self._row(Row(thing, Head(int(text(head)), text(hash)), there=True))
+
+    def _about_edges(self, keys: Collection[EdgeKey]) -> Statement:
+        given = [tuple(map(str.__str__, key)) for key in keys]
+        return self._sql.edge_rows, [array(each) for each in zip(*given, strict=True)]
+
+    def _take_edges(self, rows: Iterable[Cells], keys: Iterable[EdgeKey]) -> None:
+        self._rows.update((key, _ABSENT) for key in keys)
+        for source, type, target, head, hash, body in rows:
+            thing = None if body is None else decode_edge(body)
+            key = (text(source), EdgeType(text(type)), text(target))
+            self._rows[key] = self._row(Row(thing, Head(int(text(head)), text(hash)), there=True))
+
+    def _row(self, row: Row) -> Row:
+        if self._entered and row.head.revision >= self.revision:
+            raise Outrun(f"revision {row.head.revision} was written before {self.revision}")
+        return row
+
+    def row(self, subject: Subject) -> Row:
+        """Returns what the tables hold of the subject; an intent not foreseen is read now and held to the end."""
+        found = self._rows.get(subject)
+        if found is None:
+            assert isinstance(subject, str)  # edges are foreseen, or were found by `neighbours`
+            self._hold((subject,))
+            found = self._rows[subject]
+        return found
+
+    def _hold(self, ids: Collection[IntentId]) -> None:
+        """Reads intents that nobody may change until this transaction ends."""
+        self._take_intents(self._connection.one(self._sql.intent_rows_shared, array(ids)), ids)
+
+    def _hold_structure(self) -> None:
+        """Keeps edges as they are until this transaction ends; one that changes edges itself holds them already."""
+        if not self._structural:
+            self._connection.one(self._sql.share_structure)
+            self._structural = True
+
+    def check_entered(self) -> None:
+        """Raises `Outrun` if a transaction with a later id wrote what was read; so does reading from now on."""
+        self._entered = True
+        for row in self._rows.values():
+            self._row(row)
+
+    # --- what a ledger asks ---
+
+    def fetch(self, ids: Sequence[IntentId]) -> list[Intent | None]:
+        missing = [id for id in ids if id not in self._rows]
+        if len(missing) > 1:
+            self._hold(missing)
+        return [self.row(id).thing for id in ids]
+
+    def linked(self, keys: Sequence[EdgeKey]) -> list[Edge | None]:
+        return [self.row(key).thing for key in keys]
+
+    def heads(self, subjects: Sequence[Subject]) -> list[Head]:
+        return [self.row(subject).head for subject in subjects]
+
+    def neighbours(self, ids: Sequence[IntentId], walk: Walk) -> list[Edge]:
+        self._hold_structure()
+        asked = Asked(self._sql.graph_key)
+        question = neighbours(ids, walk, asked, columns="e.body, e.head, e.hash")
+        edges = []
+        for _, _, _, body, head, hash in self._connection.question(question, asked.given):
+            edge = decode_edge(text(body))
+            edges.append(edge)
+            self._rows.setdefault(edge.key, self._row(Row(edge, Head(int(text(head)), text(hash)), there=True)))
+        return edges
