@@ -9,8 +9,10 @@ from contextlib import closing, contextmanager
 from functools import partial
 from itertools import cycle
 
-from intentstore import IntentFilter, IntentGraph, open_graph
+from intentstore import Intent, IntentFilter, IntentGraph, open_graph
+from intentstore.graph.traverse import DOWNWARD, reachable
 from intentstore.ground.identity import uuid7
+from intentstore.ground.protocol import IntentStorage
 
 from .. import floors
 from ..measure import Pair, Row, Target, timed, watching
@@ -134,6 +136,29 @@ def _together(writers: int, work: Sequence[Callable[[], None]]) -> float:
     return watch.seconds / (writers * _CALLS)
 
 
+class _StepByStep:
+    """The storage as one that takes a step of a walk at a time."""
+
+    def __init__(self, storage: IntentStorage) -> None:
+        self.fetch, self.neighbours = storage.fetch, storage.neighbours
+
+
+@contextmanager
+def _descend(setting: Setting) -> Iterator[Pair]:
+    with open_graph(setting.database()) as graph:
+        names = [f"i{n}" for n in range(min(setting.n, 1000))]
+        with graph.transaction() as tx:
+            for name in names:
+                tx.store(Intent(id=name, goal=name))
+            for at, name in enumerate(names[1:], 1):
+                tx.link(name, "is_subgoal_of", names[(at - 1) // 4])
+        step_by_step = _StepByStep(graph.storage)
+        yield Pair(
+            timed(lambda: reachable(step_by_step, ["i0"], DOWNWARD)),
+            timed(lambda: reachable(graph.storage, ["i0"], DOWNWARD)),
+        )
+
+
 ROWS = (
     *(
         Row(
@@ -167,6 +192,14 @@ ROWS = (
         target=Target(1.5),
         prepare=_bulk,
         rounds=5,
+    ),
+    Row(
+        name="descend/postgresql",
+        floor="a subtree of 1,000, a question for each of its levels",
+        ours="the same in one question",
+        target=Target(1.0),
+        prepare=_descend,
+        rounds=30,
     ),
     *(
         Row(

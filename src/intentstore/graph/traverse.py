@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
 
 from ..ground.change import Change, Link
 from ..ground.errors import CycleRefused
-from ..ground.protocol import IntentStorage, Reader
+from ..ground.protocol import Descends, IntentStorage, Reader
 from ..ground.query import EVERYTHING, MAX_PAGE, Direction, IntentFilter, Page, Sort, Walk
-from ..ground.types import ORDERING, SYMMETRIC, Edge, EdgeType, IntentId
+from ..ground.types import ORDERING, SYMMETRIC, Edge, EdgeKey, EdgeType, IntentId
 
 SUBGOAL = EdgeType.IS_SUBGOAL_OF
 UPWARD = Walk(types=frozenset({SUBGOAL}), direction=Direction.OUT)
@@ -18,6 +19,36 @@ _WAITING = Walk(types=ORDERING)
 
 def levels(reader: Reader, start: Sequence[IntentId], walk: Walk, depth: int | None = None) -> Iterator[list[IntentId]]:
     """Yields the ids one edge away, then two, …; each id once, at its least distance; ``start`` is not among them."""
+    if depth is None and isinstance(reader, Descends) and start:
+        return _levels(_Met(reader.descend(start, walk)), start, walk, depth)
+    return _levels(reader, start, walk, depth)
+
+
+class _Tie(NamedTuple):
+    source: IntentId
+    type: EdgeType
+    target: IntentId
+
+
+class _Ties(Protocol):
+    def neighbours(self, ids: Sequence[IntentId], walk: Walk) -> Sequence[Edge | _Tie]: ...
+
+
+class _Met:
+    """The edges that a walk met, known all at once."""
+
+    def __init__(self, keys: Sequence[EdgeKey]) -> None:
+        self._at: dict[IntentId, list[_Tie]] = {}
+        for key in keys:
+            tie = _Tie(*key)
+            for end in (tie.source, tie.target):
+                self._at.setdefault(end, []).append(tie)
+
+    def neighbours(self, ids: Sequence[IntentId], _walk: Walk) -> list[_Tie]:
+        return sorted({tie for id in ids for tie in self._at.get(id, ())})
+
+
+def _levels(reader: _Ties, start: Sequence[IntentId], walk: Walk, depth: int | None) -> Iterator[list[IntentId]]:
     seen = set(start)
     level = list(start)
     while level and (depth is None or depth > 0):
@@ -34,7 +65,7 @@ def levels(reader: Reader, start: Sequence[IntentId], walk: Walk, depth: int | N
         depth = None if depth is None else depth - 1
 
 
-def _goes(edge: Edge, end: IntentId, walk: Walk) -> bool:
+def _goes(edge: Edge | _Tie, end: IntentId, walk: Walk) -> bool:
     if walk.direction == Direction.BOTH or edge.type in SYMMETRIC:
         return True
     return (edge.source == end) == (walk.direction == Direction.OUT)

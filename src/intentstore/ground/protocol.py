@@ -12,7 +12,7 @@ import msgspec
 
 from .change import Batch, Commit, Entry, Guard
 from .query import Found, Hit, IntentFilter, Page, Walk
-from .types import Edge, Intent, IntentId, IntentStatus, Revision
+from .types import Edge, EdgeKey, Intent, IntentId, IntentStatus, Revision
 from .values import Map
 
 
@@ -31,6 +31,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """It is a `Notifies`."""
     keeps_aside: bool = False
     """It is a `KeepsAside`."""
+    descends: bool = False
+    """It is a `Descends`."""
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -189,6 +191,15 @@ class KeepsAside(Protocol):
 
     def kept(self, space: str, keys: Sequence[str] | None = None) -> dict[str, bytes]:
         """Returns what is kept under these keys of a space, or under all of them; a key not kept is left out."""
+        ...
+
+
+@runtime_checkable
+class Descends(Protocol):
+    """Follows edges to their end by itself, where each step would be a journey to it."""
+
+    def descend(self, ids: Sequence[IntentId], walk: Walk) -> list[EdgeKey]:
+        """Returns the keys of all edges that the walk takes from these ids on, however far it leads, in their order."""
         ...
 
 

@@ -194,12 +194,12 @@ def _related(where: IntentFilter, asked: Asked) -> list[str]:
 def _has_edge(asks: HasEdge, asked: Asked) -> str:
     sides = [
         f"EXISTS (SELECT 1 FROM {asked.edges} e WHERE e.graph = i.graph AND e.{end} = i.id{limited})"
-        for end, limited in _ends(Walk(types=asks.types, direction=asks.direction), asked)
+        for end, limited in ends(Walk(types=asks.types, direction=asks.direction), asked)
     ]
     return "(" + " OR ".join(sides) + ")"
 
 
-def _ends(walk: Walk, asked: Asked) -> list[tuple[str, str]]:
+def ends(walk: Walk, asked: Asked) -> list[tuple[str, str]]:
     """Returns, for each end an edge may be seen from, the condition on its type."""
     given = f" AND {asked.among('e.type', walk.types)}" if walk.types else ""
     if walk.direction is Direction.BOTH:
@@ -221,7 +221,7 @@ def neighbours(ids: Iterable[str], walk: Walk, asked: Asked, *, columns: str = "
     arms = [
         f"SELECT e.source, e.type, e.target, {columns} FROM {asked.edges} e"
         f" WHERE e.graph = {asked.graph} AND {asked.among(f'e.{end}', wanted)}{limited}"
-        for end, limited in _ends(walk, asked)
+        for end, limited in ends(walk, asked)
     ]
     return " UNION ".join(arms) + " ORDER BY 1, 2, 3"
 

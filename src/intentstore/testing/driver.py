@@ -12,12 +12,21 @@ from typing import Any
 from ..ground.change import Put
 from ..ground.errors import StorageError
 from ..ground.identity import uuid7
-from ..ground.protocol import Compacts, IntentStorage, KeepsAside, ListsGraphs, Notifies, SearchesText
+from ..ground.protocol import (
+    Compacts,
+    Descends,
+    IntentStorage,
+    KeepsAside,
+    LagsBehind,
+    ListsGraphs,
+    Notifies,
+    SearchesText,
+)
 from ..ground.query import EVERYTHING, Page, Walk
 from .samples import a_batch, an_intent, put
 
 Call = Callable[[Any], object]
-POWERS: tuple[Any, ...] = (SearchesText, Compacts, Notifies, KeepsAside, ListsGraphs)
+POWERS: tuple[Any, ...] = (SearchesText, Compacts, Descends, KeepsAside, LagsBehind, ListsGraphs, Notifies)
 
 CALLS: dict[str, Call] = {
     "open": lambda storage: storage.open(),
@@ -36,6 +45,8 @@ CALLS: dict[str, Call] = {
     "facts": lambda storage: dict(storage.facts()),
     "search": lambda storage: storage.search("sample", 10),
     "compact": lambda storage: storage.compact(),
+    "arrived": lambda storage: storage.arrived(1),
+    "descend": lambda storage: storage.descend(["sample"], Walk()),
     "wait": lambda storage: storage.wait(2**62, 0.001),
     "graphs": lambda storage: storage.graphs(),
     "definitions": lambda storage: storage.definitions(),

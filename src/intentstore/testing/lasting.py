@@ -11,7 +11,7 @@ import pytest
 
 from ..ground.change import Put
 from ..ground.errors import Closed, StaleRevision
-from ..ground.protocol import Compacts, IntentStorage, ListsGraphs, Notifies, SearchesText
+from ..ground.protocol import Compacts, Descends, IntentStorage, ListsGraphs, Notifies, SearchesText
 from ..ground.query import IntentFilter
 from .base import Claims, needs
 from .driver import Call, calls
@@ -50,6 +50,7 @@ class LastingClaims(Claims):
         assert isinstance(storage, SearchesText) or not storage.capabilities.searches_text
         assert isinstance(storage, Compacts) or not storage.capabilities.compacts
         assert isinstance(storage, Notifies) or not storage.capabilities.notifies
+        assert isinstance(storage, Descends) or not storage.capabilities.descends
 
     def test_graphs_of_one_store_are_listed(self, storage: IntentStorage, tmp_path: Path) -> None:
         if not isinstance(storage, ListsGraphs):

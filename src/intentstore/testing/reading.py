@@ -5,17 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
 from ..codec import encode_intent
+from ..graph.traverse import levels
 from ..ground.change import Link, Put
-from ..ground.protocol import IntentStorage, ListsGraphs
+from ..ground.protocol import Descends, IntentStorage, ListsGraphs
 from ..ground.query import Direction, IntentFilter, Walk, same_value
 from ..ground.types import Claim, Edge, EdgeType, Intent, IntentStatus
 from ..ground.values import Code, Keyword
-from .base import Claims
+from .base import Claims, needs
 from .samples import HOSTILE, LINE_BREAKERS, NOON, VALUES, a_batch, an_intent, edges, ids, link, one, plain, put
 
 
@@ -212,6 +214,24 @@ class ReadingClaims(Claims):
         assert len(storage.neighbours(["hub"], Walk(direction=Direction.IN))) == 1200
         assert len(storage.neighbours(names, Walk(direction=Direction.OUT))) == 1200
 
+    @needs("descends")
+    def test_a_walk_to_the_end_is_the_walk_step_by_step(self, storage: IntentStorage) -> None:
+        assert isinstance(storage, Descends)
+        luck = Random(2542)  # noqa: S311  no secret
+        names = [f"i{n:02}" for n in range(30)]
+        put(storage, *names)
+        types = ["is_subgoal_of", "depends_on", "related_to", "own_type"]
+        ties = {(*luck.sample(names, 2), luck.choice(types)) for _ in range(70)}
+        link(storage, *{(min(a, b), t, max(a, b)) if t == "related_to" else (a, t, b) for a, b, t in ties})
+        for _ in range(40):
+            walk = Walk(types=frozenset(luck.sample(types, luck.randrange(3))), direction=luck.choice(list(Direction)))
+            start = luck.sample(names, luck.randrange(1, 4))
+            steps = list(levels(_StepByStep(storage), start, walk))
+            assert list(levels(storage, start, walk)) == steps
+            met = storage.neighbours([*start, *(id for level in steps for id in level)], walk)
+            assert storage.descend(start, walk) == [edge.key for edge in met]
+        assert storage.descend([], Walk()) == storage.descend(["nope"], Walk()) == []
+
     # --- facts ---
 
     def test_the_facts_name_the_place(self, storage: IntentStorage) -> None:
@@ -221,6 +241,13 @@ class ReadingClaims(Claims):
         assert facts["revision"] == made.revision
         assert facts["durable"] in (True, False)
         assert facts["read_only"] is False
+
+
+class _StepByStep:
+    """A storage that can only take a step at a time."""
+
+    def __init__(self, storage: IntentStorage) -> None:
+        self.fetch, self.neighbours = storage.fetch, storage.neighbours
 
 
 def _order(value: Any) -> Any:

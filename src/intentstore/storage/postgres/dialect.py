@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from ...ground.query import Walk
 from ...ground.values import Map
 from .. import sql_query
 from ..words import K1, B
@@ -87,6 +88,19 @@ class _Postgres:
 
 
 POSTGRES = _Postgres()
+
+
+def descending(ids: Sequence[str], walk: Walk, asked: Asked) -> str:
+    """Returns the statement that gives the keys of the edges that a walk from these ids meets, in their order."""
+    steps, meets = [], []
+    for near, limited in sql_query.ends(walk, asked):
+        far = "target" if near == "source" else "source"
+        here = f"FROM {asked.edges} e WHERE e.graph = {asked.graph} AND e.{near} ="
+        steps.append(f"SELECT e.{far} AS id {here} r.id{limited}")
+        meets.append(f"SELECT e.source, e.type, e.target {here} ANY (ARRAY (SELECT id FROM r)){limited}")
+    begin = f'SELECT unnest({asked.bind(array(ids))}::text[]) COLLATE "C"'
+    step = f"SELECT o.id FROM r CROSS JOIN LATERAL ({' UNION ALL '.join(steps)}) o"
+    return f"WITH RECURSIVE r (id) AS ({begin} UNION {step}) {' UNION '.join(meets)} ORDER BY 1, 2, 3"
 
 
 class Asked(sql_query.Asked):

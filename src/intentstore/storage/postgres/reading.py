@@ -15,12 +15,12 @@ from ...codec import decode_commit, decode_edge, decode_intent
 from ...ground.change import Commit, Entry, Subject
 from ...ground.errors import Corrupt
 from ...ground.query import Found, Hit, IntentFilter, Page, Sort, Walk, searchable, words, write_cursor
-from ...ground.types import Edge, EdgeType, Intent, IntentId, IntentStatus, Revision
+from ...ground.types import Edge, EdgeKey, EdgeType, Intent, IntentId, IntentStatus, Revision
 from ..ledger import entries_of
 from ..sql_query import counting, neighbours, selecting, wanted_words
 from ..words import snippet
 from .connections import Connection, Lender
-from .dialect import Asked
+from .dialect import Asked, descending
 from .errors import is_lost, storage_error
 from .exchange import Cells, Value, text
 from .rows import array
@@ -83,6 +83,12 @@ class Reader:
         asked = Asked(self._sql.graph_key)
         question = neighbours(filter(is_text, ids), walk, asked)
         return [decode_edge(text(body)) for _, _, _, body in self.answers(question, asked)]
+
+    def descend(self, ids: Iterable[IntentId], walk: Walk) -> list[EdgeKey]:
+        """Returns the keys of all edges that the walk takes from these ids on, in their order."""
+        asked = Asked(self._sql.graph_key)
+        rows = self.answers(descending(list(filter(is_text, ids)), walk, asked), asked)
+        return [(text(source), EdgeType(text(type)), text(target)) for source, type, target in rows]
 
     # --- questions ---
 

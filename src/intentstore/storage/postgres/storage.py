@@ -20,7 +20,7 @@ from ...ground.errors import Closed, ReadOnly, StorageError, Unavailable
 from ...ground.identity import uuid7
 from ...ground.protocol import Capabilities, Problem
 from ...ground.query import Found, Hit, IntentFilter, Page, Walk
-from ...ground.types import Edge, Intent, IntentId, IntentStatus, Revision
+from ...ground.types import Edge, EdgeKey, Intent, IntentId, IntentStatus, Revision
 from ..group import Lane, Ticket
 from . import schema
 from .connections import Connection, Lender
@@ -57,7 +57,9 @@ class PostgresStorage:
     least first, ``-relevance`` what fits best.
     """
 
-    capabilities = Capabilities(persistent=True, multi_process=True, searches_text=True, compacts=True, notifies=True)
+    capabilities = Capabilities(
+        persistent=True, multi_process=True, searches_text=True, compacts=True, notifies=True, descends=True
+    )
 
     def __init__(
         self,
@@ -171,6 +173,10 @@ class PostgresStorage:
     def neighbours(self, ids: Sequence[IntentId], walk: Walk) -> list[Edge]:
         """Returns the edges at any of the ids that the walk takes."""
         return self._here().neighbours(ids, walk)
+
+    def descend(self, ids: Sequence[IntentId], walk: Walk) -> list[EdgeKey]:
+        """Returns the keys of all edges that the walk takes from these ids on, however far it leads, in their order."""
+        return self._here().descend(ids, walk)
 
     def select(self, where: IntentFilter, page: Page) -> Found:
         """Returns one page of the intents the filter means."""
