@@ -11,7 +11,7 @@ CREATE TABLE intentstore.about (
 CREATE TABLE intentstore.graphs (
     graph bigint PRIMARY KEY, -- drawn from the name: the same in every database
     name text COLLATE "C" NOT NULL,
-    base bigint NOT NULL, -- a commit's revision is this and 1000 times its transaction's id, and its place in there
+    base bigint NOT NULL, -- a commit's revision is this and 100 times its transaction's id, and its place in there
     cluster text COLLATE "C" NOT NULL, -- whose transaction ids they are
     watched timestamptz -- until then somebody waits to be notified
 );

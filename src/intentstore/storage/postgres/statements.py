@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .exchange import Value
 
-STRIDE = 1000
+STRIDE = 100
 """How many commits one transaction may make: a revision is ``base + STRIDE * transaction id + place in it``."""
 
 

@@ -14,7 +14,7 @@ SELECT name, base, cluster FROM intentstore.graphs WHERE graph = {g};
 
 -- name: graph_add
 INSERT INTO intentstore.graphs (graph, name, base, cluster)
-VALUES ({g}, $1, 1 - 1000 * (pg_current_xact_id()::text::bigint + 1), $2) ON CONFLICT DO NOTHING;
+VALUES ({g}, $1, 1 - 100 * (pg_current_xact_id()::text::bigint + 1), $2) ON CONFLICT DO NOTHING;
 
 -- name: graph_base
 UPDATE intentstore.graphs SET base = $1, cluster = $2 WHERE graph = {g};
@@ -83,7 +83,7 @@ SELECT revision, body FROM intentstore.commits WHERE graph = {g} AND revision > 
 ORDER BY revision LIMIT 64;
 
 -- name: horizon
--- Below `base + 1000 * xmin` nothing is still to come: every transaction with a smaller id has ended.
+-- Below `base + 100 * xmin` nothing is still to come: every transaction with a smaller id has ended.
 SELECT g.base, g.cluster, pg_snapshot_xmin(s.now)::text::bigint, pg_snapshot_xmax(s.now)::text::bigint,
     (SELECT coalesce(max(revision), 0) FROM intentstore.commits WHERE graph = {g})
 FROM intentstore.graphs g, (SELECT pg_current_snapshot() AS now) s WHERE g.graph = {g};

@@ -29,12 +29,10 @@ from .exchange import text
 from .feed import Feed
 from .place import read_place
 from .reading import Reader
-from .statements import Statements
+from .statements import STRIDE, Statements
 from .verify import problems
 from .writing import Writer, is_structural
 
-_TOGETHER = 500
-"""Batches of `apply_all` that share a transaction."""
 _ABREAST = 2
 """Groups of plain commits under way at once: while one waits for the server, the other uses the interpreter."""
 OLDEST = 130000
@@ -105,8 +103,8 @@ class PostgresStorage:
         self._lender, self._reader = lender, Reader(lender, self._sql)
         self._feed = Feed(lender, self._sql, self._reader, writable=not self._read_only)
         self._writer = Writer(lender, self._sql, self._new_id)
-        self._plain: Lane[Any] = Lane(self._writer.run, abreast=_ABREAST)
-        self._structural: Lane[Any] = Lane(self._writer.run)
+        self._plain: Lane[Any] = Lane(self._writer.run, largest=STRIDE, abreast=_ABREAST)
+        self._structural: Lane[Any] = Lane(self._writer.run, largest=STRIDE)
         self._opened = True
         _alive.add(self)
 
@@ -150,11 +148,11 @@ class PostgresStorage:
         return lane.submit(self._writer.wish(batch, guard))
 
     def apply_all(self, batches: Sequence[Batch]) -> list[Commit]:
-        """Applies batches in order, some hundreds a transaction; stops at the first refused, keeping those before."""
+        """Applies batches in order, a hundred a transaction; stops at the first refused, keeping those before."""
         self._check_writable()
         made: list[Commit] = []
-        for at in range(0, len(batches), _TOGETHER):
-            tickets: list[Ticket] = [self._writer.wish(batch, None) for batch in batches[at : at + _TOGETHER]]
+        for at in range(0, len(batches), STRIDE):
+            tickets: list[Ticket] = [self._writer.wish(batch, None) for batch in batches[at : at + STRIDE]]
             self._writer.run(tickets, stop=True)
             made += [ticket.result() for ticket in tickets]
         return made
