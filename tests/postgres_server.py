@@ -116,10 +116,14 @@ class Server:
         return int((self.data / "postmaster.pid").read_text().split("\n")[0])
 
     def kill(self) -> None:
-        """Kills it at once, as a crash would, with all its processes."""
-        os.kill(self.pid, signal.SIGKILL)
-        assert self._watchdog is not None
+        """Kills it at once, as a crash would; its processes notice, and only when all have gone may it start anew."""
+        postmaster = self.pid
+        others = _children(postmaster)
+        os.kill(postmaster, signal.SIGKILL)
         self._end()
+        deadline = time.monotonic() + 60
+        while any(map(_runs, others)) and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def stop(self) -> None:
         """Stops it in order, at once."""
@@ -191,6 +195,20 @@ def _answers(host: str, port: int) -> bool:
     try:
         psycopg.connect(host=host, port=port, user="postgres", dbname="postgres").close()
     except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _children(parent: int) -> list[int]:
+    said = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], check=True, capture_output=True, text=True).stdout
+    pairs = [line.split() for line in said.splitlines()]
+    return [int(pid) for pid, ppid in pairs if int(ppid) == parent]
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
         return False
     return True
 

@@ -17,6 +17,7 @@ from intentstore.ground.errors import IntentStoreError
 from intentstore.ground.protocol import Capabilities, IntentStorage, Problem, SearchesText
 from intentstore.ground.query import Found, Hit, Page, Walk
 from intentstore.ground.types import Edge, Intent, IntentId, IntentStatus, Revision
+from intentstore.ground.values import Map
 from intentstore.storage.file import FileStorage
 from intentstore.storage.memory import MemoryStorage
 from intentstore.storage.postgres import PostgresStorage
@@ -77,6 +78,9 @@ class SideBySide:
 
     def neighbours(self, ids: Sequence[IntentId], walk: Walk) -> list[Edge]:
         return self._same(lambda each: each.neighbours(ids, walk))  # type: ignore[no-any-return]  # as above
+
+    def definitions(self, prefix: str = "") -> dict[str, Map]:
+        return self._same(lambda each: each.definitions(prefix))  # type: ignore[no-any-return]  # as above
 
     def select(self, where: IntentFilter, page: Page) -> Found:
         return self._same(lambda each: each.select(where, page))  # type: ignore[no-any-return]  # as above

@@ -140,7 +140,7 @@ class _StepByStep:
     """The storage as one that takes a step of a walk at a time."""
 
     def __init__(self, storage: IntentStorage) -> None:
-        self.fetch, self.neighbours = storage.fetch, storage.neighbours
+        self.fetch, self.neighbours, self.definitions = storage.fetch, storage.neighbours, storage.definitions
 
 
 @contextmanager

@@ -27,7 +27,7 @@ CREATE TABLE graves (
     head INTEGER NOT NULL, hash TEXT NOT NULL, PRIMARY KEY (graph, source, type, target)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX graves_by_target ON graves (graph, target);
--- The key is the graph's in the upper bits and the revision in the lower 40: the log needs no index of its own.
+-- The key is the graph's in the upper bits and the revision in the lower 48: the log needs no index of its own.
 CREATE TABLE commits (
     key INTEGER PRIMARY KEY, graph INTEGER NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL
 ) STRICT;
@@ -49,7 +49,7 @@ DROP INDEX commits_by_id;
 CREATE TABLE commits (
     key INTEGER PRIMARY KEY, graph INTEGER NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL
 ) STRICT;
-INSERT INTO commits (key, graph, id, body) SELECT graph << 40 | revision, graph, id, body FROM commits_1 ORDER BY 1;
+INSERT INTO commits (key, graph, id, body) SELECT graph << 48 | revision, graph, id, body FROM commits_1 ORDER BY 1;
 DROP TABLE commits_1;
 CREATE UNIQUE INDEX commits_by_id ON commits (graph, id);
 CREATE TABLE definitions (
@@ -78,7 +78,7 @@ INSERT INTO graphs (name) VALUES (?1) ON CONFLICT DO NOTHING;
 SELECT name FROM graphs ORDER BY name;
 
 -- name: revision
-SELECT coalesce(max(key) & 0xffffffffff, 0) FROM commits WHERE key BETWEEN {g} << 40 AND {g} << 40 | 0xffffffffff;
+SELECT coalesce(max(key) & 0xffffffffffff, 0) FROM commits WHERE key BETWEEN {g} << 48 AND {g} << 48 | 0xffffffffffff;
 
 -- name: fetch
 SELECT body FROM intents WHERE graph = {g} AND id = ?1;
@@ -145,17 +145,17 @@ ON CONFLICT (graph, source, type, target) DO UPDATE SET head = excluded.head, ha
 DELETE FROM graves WHERE graph = {g} AND source = ?1 AND type = ?2 AND target = ?3;
 
 -- name: commit_insert
-INSERT INTO commits (key, graph, id, body) VALUES ({g} << 40 | ?1, {g}, ?2, ?3);
+INSERT INTO commits (key, graph, id, body) VALUES ({g} << 48 | ?1, {g}, ?2, ?3);
 
 -- name: commit_by_id
 SELECT body FROM commits WHERE graph = {g} AND id = ?1;
 
 -- name: commit_by_revision
-SELECT body FROM commits WHERE key = ({g} << 40 | ?1);
+SELECT body FROM commits WHERE key = ({g} << 48 | ?1);
 
 -- name: commits_after
-SELECT key & 0xffffffffff, id, body FROM commits
-WHERE key > ({g} << 40 | ?1) AND key <= ({g} << 40 | ?2) ORDER BY key LIMIT 64;
+SELECT key & 0xffffffffffff, id, body FROM commits
+WHERE key > ({g} << 48 | ?1) AND key <= ({g} << 48 | ?2) ORDER BY key LIMIT 64;
 
 -- name: subjects_at
 SELECT id, '', '', head FROM intents WHERE graph = {g} AND id = ?1

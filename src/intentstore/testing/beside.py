@@ -81,12 +81,12 @@ class BesideClaims(Claims):
         assert seen == [({"a": {"n": 1}}, {"b": {"n": 2}}, {"b": {"n": 2}})]
 
     def test_definitions_have_their_chain_and_no_trail(self, storage: IntentStorage) -> None:
-        put(storage, "a")
-        define(storage, "a", n=1)
+        first = put(storage, "a").revision
+        defined = define(storage, "a", n=1)
         define(storage, "a", n=2)
         _, second, third = (commit.changes[0] for commit in storage.entries())
-        assert (second.before, second.prev, third.before) == (0, "", 2)
-        assert [entry.revision for entry in storage.trail("a")] == [1]
+        assert (second.before, second.prev, third.before) == (0, "", defined)
+        assert [entry.revision for entry in storage.trail("a")] == [first]
         storage.apply(a_batch(Drop(id="a")))
         assert storage.definitions() == {"a": {"n": 2}}
         assert list(storage.verify()) == []
@@ -120,16 +120,16 @@ class BesideClaims(Claims):
     @needs("persistent", "compacts")
     def test_definitions_outlive_compacting(self, storage: IntentStorage, tmp_path: Path) -> None:
         assert isinstance(storage, Compacts)
-        define(storage, "a", n=1)
+        first = define(storage, "a", n=1)
         define(storage, "b", n=1)
-        storage.apply(a_batch(Define(name="b")))
+        gone = storage.apply(a_batch(Define(name="b"))).revision
         storage.compact()
-        define(storage, "a", 1, n=2)
+        define(storage, "a", first, n=2)
         again = self.reopen(storage, tmp_path)
         assert again.definitions() == {"a": {"n": 2}}
         assert list(again.verify()) == []
         define(again, "b", 0, n=2)
-        assert list(again.entries())[-1].changes[0].before == 3
+        assert list(again.entries())[-1].changes[0].before == gone
         again.close()
 
     # --- kept aside ---
@@ -148,10 +148,10 @@ class BesideClaims(Claims):
     @needs("keeps_aside")
     def test_what_is_kept_aside_stands_in_no_history(self, storage: IntentStorage) -> None:
         assert isinstance(storage, KeepsAside)
-        put(storage, "a")
+        last = put(storage, "a").revision
         before = state(storage)
         storage.keep("leases", {"a": b"1"})
-        assert (state(storage), storage.revision, len(storage.trail("a"))) == (before, 1, 1)
+        assert (state(storage), storage.revision, len(storage.trail("a"))) == (before, last, 1)
         assert list(storage.verify()) == []
 
     @needs("keeps_aside")

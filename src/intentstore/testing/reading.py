@@ -247,7 +247,7 @@ class _StepByStep:
     """A storage that can only take a step at a time."""
 
     def __init__(self, storage: IntentStorage) -> None:
-        self.fetch, self.neighbours = storage.fetch, storage.neighbours
+        self.fetch, self.neighbours, self.definitions = storage.fetch, storage.neighbours, storage.definitions
 
 
 def _order(value: Any) -> Any:

@@ -98,6 +98,13 @@ class Connection(psycopg.Connection[Row]):
             raise
         return [list(cells(result)) for result in results]
 
+    def roll_back(self) -> None:
+        """Ends the transaction without a trace; a connection that cannot even do that is closed."""
+        try:
+            self.tell("ROLLBACK")
+        except psycopg.Error:
+            self.close()
+
     def tell(self, text: str) -> None:
         """Runs statements that take no values and give nothing back."""
         self.wait(tell(self.pgconn, text))

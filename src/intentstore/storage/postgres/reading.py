@@ -16,6 +16,7 @@ from ...ground.change import Commit, Entry, Subject
 from ...ground.errors import Corrupt
 from ...ground.query import Found, Hit, IntentFilter, Page, Sort, Walk, searchable, words, write_cursor
 from ...ground.types import Edge, EdgeKey, EdgeType, Intent, IntentId, IntentStatus, Revision
+from ...ground.values import Map
 from ..ledger import entries_of
 from ..sql_query import counting, neighbours, selecting, wanted_words
 from ..words import snippet
@@ -24,6 +25,7 @@ from .dialect import Asked, descending
 from .errors import is_lost, storage_error
 from .exchange import Cells, Value, text
 from .rows import array
+from .state import definition
 from .statements import Statements
 
 T = TypeVar("T")
@@ -89,6 +91,11 @@ class Reader:
         asked = Asked(self._sql.graph_key)
         rows = self.answers(descending(list(filter(is_text, ids)), walk, asked), asked)
         return [(text(source), EdgeType(text(type)), text(target)) for source, type, target in rows]
+
+    def definitions(self, prefix: str) -> dict[str, Map]:
+        """Returns the graph's definitions whose names begin with the prefix, in the order of names."""
+        found = self.cells(self._sql.definitions, prefix) if is_text(prefix) else []
+        return dict(definition(text(body)) for body, _ in found)
 
     # --- questions ---
 

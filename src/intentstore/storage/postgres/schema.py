@@ -16,7 +16,7 @@ from ...ground.errors import Corrupt, StorageError, TooNew, Unavailable
 from .connections import Connection
 from .statements import number, texts
 
-VERSION = 1
+VERSION = 2
 _LOCK = number("schema", "")
 _HERE = Path(__file__).parent
 

@@ -65,4 +65,22 @@ CREATE TABLE intentstore.commits (
     UNIQUE (graph, id)
 ) WITH (toast_tuple_target = 4080);
 
-INSERT INTO intentstore.about (version) VALUES (1);
+CREATE TABLE intentstore.definitions (
+    graph bigint NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    head bigint NOT NULL,
+    hash text COLLATE "C" NOT NULL,
+    body text COLLATE "C", -- NULL: taken away
+    PRIMARY KEY (graph, name)
+);
+
+-- No part of the graph and of no history: lease renewals, cursors, caches.
+CREATE TABLE intentstore.aside (
+    graph bigint NOT NULL,
+    space text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    value bytea NOT NULL,
+    PRIMARY KEY (graph, space, key)
+);
+
+INSERT INTO intentstore.about (version) VALUES (2);

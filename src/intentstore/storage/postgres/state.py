@@ -11,10 +11,11 @@ from typing import Any, assert_never
 
 import msgspec
 
-from ...codec import decode_commit, decode_edge, decode_intent
-from ...ground.change import NO_HEAD, Commit, Drop, Head, Link, Note, Put, Subject, Unlink
+from ...codec import decode_change, decode_commit, decode_edge, decode_intent
+from ...ground.change import NO_HEAD, Commit, Define, Drop, Head, Link, Note, Put, Subject, Unlink
 from ...ground.query import Walk
 from ...ground.types import Edge, EdgeKey, EdgeType, Intent, IntentId, Revision
+from ...ground.values import Map
 from ..group import Ticket
 from ..sql_query import neighbours
 from .connections import Connection
@@ -44,6 +45,7 @@ class Wanted(msgspec.Struct):
     intents: set[IntentId] = msgspec.field(default_factory=set)
     ends: set[IntentId] = msgspec.field(default_factory=set)
     edges: set[EdgeKey] = msgspec.field(default_factory=set)
+    definitions: set[str] = msgspec.field(default_factory=set)
     commits: list[str] = msgspec.field(default_factory=list)
 
     @classmethod
@@ -64,6 +66,8 @@ class Wanted(msgspec.Struct):
                         wanted.ends.update((change.edge.source, change.edge.target))
                     case Unlink():
                         wanted.edges.add(change.key)
+                    case Define():
+                        wanted.definitions.add(change.name)
                     case _:
                         assert_never(change)
         wanted.ends -= wanted.intents
@@ -73,8 +77,10 @@ class Wanted(msgspec.Struct):
 class State:
     """A `ledger.Base` over the tables. `enter` first; then `revision` is that of the group's first commit."""
 
-    def __init__(self, connection: Connection, sql: Statements, *, structural: bool) -> None:
-        self._connection, self._sql, self._structural = connection, sql, structural
+    def __init__(
+        self, connection: Connection, sql: Statements, *, structural: bool = False, defining: bool = False
+    ) -> None:
+        self._connection, self._sql, self._structural, self._defining = connection, sql, structural, defining
         self._rows: dict[Subject, Row] = {}
         self.known: dict[str, Commit] = {}
         self.base = 0
@@ -95,12 +101,16 @@ class State:
             asked.append((self._sql.intent_rows, (array(wanted.ends),)))
         if wanted.edges:
             asked.append(self._about_edges(wanted.edges))
+        if wanted.definitions:
+            asked.append((self._sql.definition_rows, (array(wanted.definitions),)))
         asked.append((self._sql.enter, (array(wanted.intents), array(wanted.commits))))
         answers = self._connection.together(asked)[len(begin) :]
         if wanted.ends:
             self._take_intents(answers.pop(0), wanted.ends)
         if wanted.edges:
             self._take_edges(answers.pop(0), wanted.edges)
+        if wanted.definitions:
+            self._take_definitions(answers.pop(0), wanted.definitions)
         self._take_entered(answers[0], wanted.intents)
 
     def _take_entered(self, rows: Iterable[Cells], ids: Iterable[IntentId]) -> None:
@@ -132,6 +142,11 @@ class State:
             key = (text(source), EdgeType(text(type)), text(target))
             self._rows[key] = self._row(Row(thing, Head(int(text(head)), text(hash)), there=True))
 
+    def _take_definitions(self, rows: Iterable[Cells], names: Iterable[str]) -> None:
+        self._rows.update(((name,), _ABSENT) for name in names)
+        for name, head, hash, _ in rows:
+            self._rows[text(name),] = self._row(Row(None, Head(int(text(head)), text(hash)), there=True))
+
     def _row(self, row: Row) -> Row:
         if self._entered and row.head.revision >= self.revision:
             raise Outrun(f"revision {row.head.revision} was written before {self.revision}")
@@ -141,7 +156,7 @@ class State:
         """Returns what the tables hold of the subject; an intent not foreseen is read now and held to the end."""
         found = self._rows.get(subject)
         if found is None:
-            assert isinstance(subject, str)  # edges are foreseen, or were found by `neighbours`
+            assert isinstance(subject, str)  # others are foreseen, or were found by `neighbours`
             self._hold((subject,))
             found = self._rows[subject]
         return found
@@ -186,3 +201,21 @@ class State:
             edges.append(edge)
             self._rows.setdefault(edge.key, self._row(Row(edge, Head(int(text(head)), text(hash)), there=True)))
         return edges
+
+    def definitions(self, prefix: str = "") -> dict[str, Map]:
+        if not self._defining:
+            self._connection.one(self._sql.share_definitions)
+            self._defining = True
+        found: dict[str, Map] = {}
+        for body, head in self._connection.one(self._sql.definitions, prefix):
+            self._row(Row(None, Head(int(text(head)), "")))
+            found.update([definition(text(body))])
+        return found
+
+
+def definition(body: str) -> tuple[str, Map]:
+    """Returns the name and the value of a definition that is there."""
+    change = decode_change(body)
+    assert type(change) is Define
+    assert change.value is not None
+    return change.name, change.value

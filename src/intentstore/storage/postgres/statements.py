@@ -37,7 +37,14 @@ class Statements:
         """Shared by every transaction that writes, before it takes its id; alone for one that moves the base."""
         self.structure = number("structure", name)
         """Held by transactions that change edges or delete intents."""
-        numbers = {"{g}": self.graph_key, "{writers}": self.writers, "{structure}": self.structure}
+        self.meaning = number("meaning", name)
+        """Held by transactions that change definitions, shared by those whose guard has read them."""
+        numbers = {
+            "{g}": self.graph_key,
+            "{writers}": self.writers,
+            "{structure}": self.structure,
+            "{meaning}": self.meaning,
+        }
         for each, text in texts().items():
             whole = text
             for sign, value in numbers.items():
@@ -69,6 +76,7 @@ INTENT = {
 }
 EDGE = {"source": "text", "type": "text", "target": "text", "head": "bigint", "hash": "text", "body": "text"}
 COMMIT = {"revision": "bigint", "id": "text", "body": "text"}
+DEFINITION = {"name": "text", "head": "bigint", "hash": "text", "body": "text"}
 HEAD = {"id": "text", "head": "bigint", "hash": "text"}
 
 
@@ -128,6 +136,13 @@ PARTS = {
             EDGE,
             f"UPDATE intentstore.edge_rows t SET {_changed(EDGE, 'source', 'type', 'target')} FROM {{values}}"
             f" WHERE {_SAME_EDGE}",
+        ),
+        Part(
+            "definitions",
+            DEFINITION,
+            "INSERT INTO intentstore.definitions (graph, {names}) SELECT {g}, v.* FROM {values}"
+            " ON CONFLICT (graph, name) DO UPDATE"
+            " SET head = excluded.head, hash = excluded.hash, body = excluded.body",
         ),
     )
 }

@@ -66,6 +66,36 @@ JOIN intentstore.edge_rows e ON e.graph = {g} AND e.source = k.source AND e.type
 -- name: share_structure
 SELECT pg_advisory_xact_lock_shared({structure});
 
+-- name: hold_definitions
+SELECT pg_advisory_xact_lock({meaning});
+
+-- name: share_definitions
+SELECT pg_advisory_xact_lock_shared({meaning});
+
+-- name: definitions
+SELECT body, head FROM intentstore.definitions
+WHERE graph = {g} AND starts_with(name, $1) AND body IS NOT NULL ORDER BY name;
+
+-- name: definition_rows
+SELECT name, head, hash, body FROM intentstore.definitions WHERE graph = {g} AND name = ANY ($1::text[]);
+
+-- name: all_definitions
+SELECT name, head, hash, body FROM intentstore.definitions WHERE graph = {g} ORDER BY name;
+
+-- name: keep
+INSERT INTO intentstore.aside (graph, space, key, value)
+SELECT {g}, $1, v.key, v.value FROM unnest($2::text[], $3::bytea[]) AS v (key, value)
+ON CONFLICT (graph, space, key) DO UPDATE SET value = excluded.value;
+
+-- name: forget
+DELETE FROM intentstore.aside WHERE graph = {g} AND space = $1 AND key = ANY ($2::text[]);
+
+-- name: kept
+SELECT key, encode(value, 'hex') FROM intentstore.aside WHERE graph = {g} AND space = $1;
+
+-- name: kept_some
+SELECT key, encode(value, 'hex') FROM intentstore.aside WHERE graph = {g} AND space = $1 AND key = ANY ($2::text[]);
+
 -- name: fetch
 SELECT body FROM intentstore.intent_rows WHERE graph = {g} AND id = $1;
 

@@ -19,10 +19,13 @@ from ...ground.change import Batch, Commit, Entry, Guard
 from ...ground.errors import Closed, ReadOnly, StorageError, Unavailable
 from ...ground.identity import uuid7
 from ...ground.protocol import Capabilities, Problem
+from ...ground.protocol import Reader as Seen
 from ...ground.query import Found, Hit, IntentFilter, Page, Walk
 from ...ground.types import Edge, EdgeKey, Intent, IntentId, IntentStatus, Revision
+from ...ground.values import Map
 from ..group import Lane, Ticket
 from . import schema
+from .aside import Aside
 from .connections import Connection, Lender
 from .errors import storage_error
 from .exchange import text
@@ -56,7 +59,13 @@ class PostgresStorage:
     """
 
     capabilities = Capabilities(
-        persistent=True, multi_process=True, searches_text=True, compacts=True, notifies=True, descends=True
+        persistent=True,
+        multi_process=True,
+        searches_text=True,
+        compacts=True,
+        notifies=True,
+        keeps_aside=True,
+        descends=True,
     )
 
     def __init__(
@@ -102,6 +111,7 @@ class PostgresStorage:
             raise
         self._lender, self._reader = lender, Reader(lender, self._sql)
         self._feed = Feed(lender, self._sql, self._reader, writable=not self._read_only)
+        self._aside = Aside(lender, self._sql, self._reader)
         self._writer = Writer(lender, self._sql, self._new_id)
         self._plain: Lane[Any] = Lane(self._writer.run, largest=STRIDE, abreast=_ABREAST)
         self._structural: Lane[Any] = Lane(self._writer.run, largest=STRIDE)
@@ -176,6 +186,10 @@ class PostgresStorage:
         """Returns the keys of all edges that the walk takes from these ids on, however far it leads, in their order."""
         return self._here().descend(ids, walk)
 
+    def definitions(self, prefix: str = "") -> dict[str, Map]:
+        """Returns the graph's definitions whose names begin with the prefix, in the order of names."""
+        return self._here().definitions(prefix)
+
     def select(self, where: IntentFilter, page: Page) -> Found:
         """Returns one page of the intents the filter means."""
         return self._here().select(where, page)
@@ -218,6 +232,20 @@ class PostgresStorage:
         """Returns True when reads here see the commit of this revision: on a standby that may take a moment."""
         self._check_open()
         return self._feed.arrived(revision)
+
+    # --- kept aside ---
+
+    def keep(
+        self, space: str, items: Mapping[str, bytes | None], *, guard: Callable[[Seen], None] | None = None
+    ) -> None:
+        """Keeps these values in a space, all or none, without waiting for the disk; None forgets a key."""
+        self._check_writable()
+        self._aside.keep(space, items, guard)
+
+    def kept(self, space: str, keys: Sequence[str] | None = None) -> dict[str, bytes]:
+        """Returns what is kept under these keys of a space, or under all of them."""
+        self._check_open()
+        return self._aside.kept(space, keys)
 
     # --- care ---
 

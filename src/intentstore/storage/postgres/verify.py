@@ -14,14 +14,15 @@ from typing import Any
 import msgspec
 import psycopg
 
-from ...codec import decode_commit, decode_edge, decode_intent, encode_edge, encode_intent
-from ...ground.change import NO_HEAD, Head, Link, Note, Put, Subject
+from ...codec import decode_commit, decode_edge, decode_intent, encode_change, encode_edge, encode_intent
+from ...ground.change import NO_HEAD, Define, Head, Link, Note, Put, Subject
 from ...ground.errors import Corrupt
 from ...ground.protocol import Problem
 from ...ground.types import EdgeType
 from ..ledger import ChainCheck
 from .connections import Connection
 from .rows import array, empty_row, intent_row
+from .state import definition
 from .statements import Statements
 
 _TOGETHER = 500
@@ -40,7 +41,9 @@ def problems(connection: Connection, sql: Statements) -> Iterator[Problem]:
 
 
 def _name(subject: Subject) -> str:
-    return f"intent {subject}" if isinstance(subject, str) else f"edge {' '.join(subject)}"
+    if isinstance(subject, str):
+        return f"intent {subject}"
+    return f"definition {subject[0]}" if len(subject) == 1 else f"edge {' '.join(subject)}"
 
 
 def _digest(body: bytes) -> bytes:
@@ -63,6 +66,7 @@ class _Check:
         yield from self._log()
         yield from self._intents()
         yield from self._edges()
+        yield from self._definitions()
         for subject in self._standing:
             yield Problem(_name(subject), "is in the log but not in the tables")
 
@@ -77,6 +81,8 @@ class _Check:
                     self._standing[change.intent.id] = _digest(encode_intent(change.intent))
                 elif type(change) is Link:
                     self._standing[change.edge.key] = _digest(encode_edge(change.edge))
+                elif type(change) is Define and change.value is not None:
+                    self._standing[change.subject] = _digest(_definition(change))
                 elif type(change) is not Note:
                     self._standing.pop(change.subject, None)
 
@@ -110,6 +116,16 @@ class _Check:
             for end, is_there in zip((source, target), there, strict=True):
                 if not is_there:
                     yield Problem(_name(key), f"has no intent {end}")
+
+    def _definitions(self) -> Iterator[Problem]:
+        for name, head, hash, body in self._each(self._sql.all_definitions):
+            yield from self._compare((name,), body, Head(head, hash))
+            if body is not None and definition(body)[0] != name:
+                yield Problem(_name((name,)), "its columns differ from its body")
+
+
+def _definition(change: Define) -> bytes:
+    return encode_change(Define(name=change.name, value=change.value))
 
 
 def _plain(row: tuple[Any, ...]) -> tuple[Any, ...]:

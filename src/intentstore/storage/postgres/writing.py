@@ -15,10 +15,11 @@ from typing import Any
 import msgspec
 import psycopg
 
-from ...codec import encode_commit
-from ...ground.change import Batch, Drop, Guard, Head, Link, Put, Subject, Unlink
+from ...codec import encode_change, encode_commit
+from ...ground.change import Batch, Define, Drop, Guard, Head, Link, Put, Subject, Unlink
 from ...ground.errors import Busy, IntentStoreError, Unavailable
 from ...ground.types import Edge, EdgeKey, IntentId, Revision
+from ...ground.values import Map
 from ..group import Ticket
 from ..ledger import Draft, Settled
 from ..settling import Group, settle_group
@@ -40,6 +41,9 @@ _UNSURE = frozenset({"01000", "57P01", "57014"})
 """Warnings with which a commit is acknowledged that a standby may not have."""
 
 
+_STRUCTURAL = frozenset({Link, Unlink, Drop, Define})
+
+
 class Wish(Ticket):
     """A ticket with a deadline."""
 
@@ -51,8 +55,8 @@ class Wish(Ticket):
 
 
 def is_structural(batch: Batch) -> bool:
-    """True for a batch that changes edges or deletes intents: two of those never run at once."""
-    return batch.revision is not None or any(type(change) in (Link, Unlink, Drop) for change in batch.changes)
+    """True for a batch that changes edges or definitions, or deletes intents: two of those never run at once."""
+    return batch.revision is not None or any(type(change) in _STRUCTURAL for change in batch.changes)
 
 
 class Writer:
@@ -118,7 +122,7 @@ class _Attempt:
             self._again_or_raise(connection, error)
             return False
         except BaseException:
-            _roll_back(connection)
+            connection.roll_back()
             raise
         finally:
             self._lender.give(connection)
@@ -133,7 +137,7 @@ class _Attempt:
     def _again_or_raise(self, connection: Connection, error: psycopg.Error) -> None:
         lost = is_lost(error, connection)
         if not lost:
-            _roll_back(connection)
+            connection.roll_back()
         self._unknown = self._unknown or (self._committing and lost)
         if (lost or isinstance(error, AGAIN)) and self._tries < _TRIES and self._pause():
             return
@@ -152,14 +156,16 @@ class _Attempt:
     def _transact(self, connection: Connection) -> Group:
         alone = self._copying or self._tries > _ALONE_AFTER
         structural = alone or self._structural
+        wanted = Wanted.by(self._wishes)
         begin = [
             (self._sql.begin, ()),
             *connection.begin,
             (self._sql.write_alone if alone else self._sql.write_among_others, ()),
             *([(self._sql.hold_structure, ())] if structural else []),
+            *([(self._sql.hold_definitions, ())] if wanted.definitions else []),
         ]
-        state = State(connection, self._sql, structural=structural)
-        state.enter(begin, Wanted.by(self._wishes))
+        state = State(connection, self._sql, structural=structural, defining=bool(wanted.definitions))
+        state.enter(begin, wanted)
         if alone or state.cluster != connection.about.cluster:
             self._move_base(connection, state, alone=alone)
         state.check_entered()
@@ -247,6 +253,8 @@ class _Laying:
         for subject, head in upper.ends.items():
             if isinstance(subject, str):
                 self._lay_intent(subject, head, upper, bodies)
+            elif len(subject) == 1:
+                self._define(subject[0], head, upper.defined[subject[0]])
             else:
                 self._lay_edge(subject, head, upper.edges[subject], bodies)
         self._write()
@@ -264,6 +272,10 @@ class _Laying:
         body = None if edge is None else bodies[key]
         ends = tuple(map(str.__str__, key))
         self._add("edges" if self._state.row(key).there else "new_edges", (*ends, head.revision, head.hash, body))
+
+    def _define(self, name: str, head: Head, value: Map | None) -> None:
+        body = None if value is None else encode_change(Define(name=name, value=value)).decode()
+        self._add("definitions", (name, head.revision, head.hash, body))
 
     def _write(self) -> None:
         small: list[tuple[str, list[tuple[Any, ...]]]] = []
@@ -291,11 +303,3 @@ class _Laying:
         with self._connection.asks.copy(copying(kind)) as copy:
             for row in rows:
                 copy.write_row((graph, *row))
-
-
-def _roll_back(connection: Connection) -> None:
-    """Ends the transaction without a trace; a connection that cannot even do that is closed."""
-    try:
-        connection.tell("ROLLBACK")
-    except psycopg.Error:
-        connection.close()
