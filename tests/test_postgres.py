@@ -39,7 +39,7 @@ from intentstore.ground.types import Edge, EdgeType
 from intentstore.ground.values import Map
 from intentstore.storage.choose import choose, shown
 from intentstore.storage.memory import MemoryStorage
-from intentstore.storage.postgres import PostgresStorage, bell, feed, schema, statements, storage, writing
+from intentstore.storage.postgres import PostgresStorage, bell, exchange, feed, schema, statements, storage, writing
 from intentstore.storage.postgres.errors import Outrun
 from intentstore.storage.postgres.place import read_place
 from intentstore.storage.postgres.rows import array
@@ -974,7 +974,7 @@ def test_a_transaction_pooler_is_served_without_anything_that_stays(url: str) ->
 def test_a_bell_that_nobody_listens_to_any_more_is_put_away(
     storage_: PostgresStorage, other: PostgresStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bell, "_IDLE_S", 0.0)
+    monkeypatch.setattr(bell, "_IDLE_S", 0.3)
     last = put(other, "a").revision
     assert not storage_.wait(last, 0.05)
     wait_for(lambda: storage_._feed._bell is not None and storage_._feed._bell._thread is None)
@@ -1012,6 +1012,19 @@ def test_a_notification_that_cannot_be_sent_fails_no_commit(
     made = put(other, "b")
     assert storage_.wait(last, 20)  # it looks by itself after a while
     assert list(storage_.entries(last)) == [made]
+
+
+def test_a_question_is_prepared_when_it_comes_again_and_names_are_never_reused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "_MOST_SEEN", 2)
+    names = exchange.Names(3)
+    assert [names.again(text) for text in "abca"] == [False, False, False, False]
+    assert names.again("a")
+    given = [names.new(text) for text in "xyz"]
+    assert names.new("w") is None
+    names.forget("y")
+    assert names.new("w") not in given
+    assert names.again("w")
+    assert exchange.Names(None).new("x") is None
 
 
 def test_statements_are_found_by_name_only() -> None:

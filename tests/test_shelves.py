@@ -210,6 +210,15 @@ def test_one_who_is_interrupted_while_waiting_keeps_nobody_waiting() -> None:
     assert lane._leaders == 0
 
 
+def test_one_who_is_interrupted_while_his_group_runs_leaves_it_alone() -> None:
+    lane: Lane[None] = Lane(lambda _: None)
+    ticket = Ticket(batch(), None)
+    lane._leaders = 1  # another leads, and has taken this one along
+    ticket.leads = True
+    lane._abandon(ticket)
+    assert lane._leaders == 1
+
+
 def test_a_leader_interrupted_before_it_began_leaves_the_lead_to_others() -> None:
     def run(group: list[Ticket]) -> None:
         for ticket in group:

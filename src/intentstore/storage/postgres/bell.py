@@ -11,7 +11,7 @@ import time
 
 import psycopg
 
-from .connections import Connection, Lender
+from .connections import Lender
 from .statements import Statements
 
 _SLICE_S = 0.2
@@ -79,27 +79,29 @@ class Bell:
 
     def _listen(self) -> None:
         while not self._done():
-            connection: Connection | None = None
             try:
-                connection = self._lender.separate()
-                connection.tell(self._sql.listen)
-                self._attend(connection)
+                self._attend()
             except psycopg.Error:  # who waits looks again after a second, or finds out why it cannot
                 self._ring()
                 time.sleep(_PAUSE_S)
-            finally:
-                if connection is not None:
-                    connection.close()
+            else:
+                return
 
-    def _attend(self, connection: Connection) -> None:
-        renew = 0.0
-        while not self._done():
-            now = time.monotonic()
-            if now >= renew:
-                connection.until = now + self._lender.place.timeout_s
-                connection.tell(self._sql.watch)
-                renew = now + _RENEW_S
-                self._ring()
-            connection.until = float("inf")
-            for _ in connection.notifies(timeout=_SLICE_S, stop_after=1):
-                self._ring()
+    def _attend(self) -> None:
+        """Listens on a connection of its own until nobody needs it any more."""
+        connection = self._lender.separate()
+        try:
+            connection.tell(self._sql.listen)
+            renew = 0.0
+            while not self._done():
+                now = time.monotonic()
+                if now >= renew:
+                    connection.until = now + self._lender.place.timeout_s
+                    connection.tell(self._sql.watch)
+                    renew = now + _RENEW_S
+                    self._ring()
+                connection.until = float("inf")
+                for _ in connection.notifies(timeout=_SLICE_S, stop_after=1):
+                    self._ring()
+        finally:
+            connection.close()

@@ -67,10 +67,12 @@ class Connection(psycopg.Connection[Row]):
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         left = self.until - time.monotonic()
+        if timeout is not None and timeout < left:
+            return super().wait(gen, interval, timeout)
         try:
             if left <= 0:
                 raise said._WaitTimeout("no time left")  # noqa: SLF001  what the driver itself raises
-            return super().wait(gen, interval, left if timeout is None else min(left, timeout))
+            return super().wait(gen, interval, left)
         except said._WaitTimeout as error:  # noqa: SLF001
             self.pgconn.finish()  # whoever sees the server again will have to ask what became of it
             raise Late("the server did not answer before the deadline") from error

@@ -22,6 +22,9 @@ Cells = tuple[bytes | None, ...]
 _FAILED = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.PIPELINE_ABORTED)
 
 
+_MOST_SEEN = 1000
+
+
 class Names:
     """The statements that one connection has prepared; ``None`` as its limit prepares none.
 
@@ -32,6 +35,7 @@ class Names:
         self._most = most
         self._known: dict[str, bytes] = {}
         self._seen: set[str] = set()
+        self._made = 0
 
     def known(self, text: str) -> bytes | None:
         """Returns the name of a statement that is prepared."""
@@ -41,13 +45,14 @@ class Names:
         """Returns a name to prepare a statement under; None where there may be no more."""
         if self._most is None or len(self._known) >= self._most:
             return None
-        return self._known.setdefault(text, b"is%d" % len(self._known))
+        self._made += 1
+        return self._known.setdefault(text, b"is%d" % self._made)
 
     def again(self, text: str) -> bool:
         """Returns True when the statement has come before."""
         if text in self._seen or text in self._known:
             return True
-        if len(self._seen) > 1000:
+        if len(self._seen) >= _MOST_SEEN:
             self._seen.clear()
         self._seen.add(text)
         return False
