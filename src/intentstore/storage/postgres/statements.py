@@ -81,19 +81,26 @@ HEAD = {"id": "text", "head": "bigint", "hash": "text"}
 
 
 class Part:
-    """One thing a writing statement does to so many rows of one table: its text, the values numbered from ``first``."""
+    """One thing a writing statement does to rows of one table, whose values are numbered from ``first`` on."""
 
     def __init__(self, kind: str, columns: dict[str, str], text: str) -> None:
         self.kind, self.columns, self.text = kind, columns, text
 
-    def said(self, graph: int, rows: int, first: int) -> str:
-        """Returns the text for so many rows, whose values are numbered from ``first`` on."""
-        types, at, lines = list(self.columns.values()), first, []
-        for _ in range(rows):
-            lines.append("(" + ", ".join(f"${at + n}::{kind}" for n, kind in enumerate(types)) + ")")
-            at += len(types)
-        names = ", ".join(self.columns)
-        return self.text.format(g=graph, names=names, values=f"(VALUES {', '.join(lines)}) AS v ({names})")
+    def said(self, graph: int, first: int, *, many: bool) -> str:
+        """Returns the text for one row, a value a column, or for many, an array a column."""
+        values = self._many(first) if many else self._one(first)
+        return self.text.format(g=graph, names=", ".join(self.columns), values=f"({values}) AS v")
+
+    def _one(self, first: int) -> str:
+        cells = [f"${at}::{kind} AS {name}" for at, (name, kind) in enumerate(self.columns.items(), first)]
+        return f"SELECT {', '.join(cells)}"
+
+    def _many(self, first: int) -> str:
+        # An array of arrays must be rectangular, so tokens come as texts; JSON does as well.
+        plain = ["text" if kind in ("text[]", "jsonb") else kind for kind in self.columns.values()]
+        arrays = [f"${at}::{kind}[]" for at, kind in enumerate(plain, first)]
+        cells = [f"u.{name}::{kind} AS {name}" for name, kind in self.columns.items()]
+        return f"SELECT {', '.join(cells)} FROM unnest({', '.join(arrays)}) AS u ({', '.join(self.columns)})"
 
 
 def _changed(columns: dict[str, str], *key: str) -> str:
@@ -156,19 +163,26 @@ def copying(kind: str) -> str:
 
 
 @cache
-def writing(graph: int, shape: tuple[tuple[str, int], ...]) -> str:
-    """Returns one statement that does all these parts, so many rows of each, values in their order."""
+def writing(graph: int, shape: tuple[tuple[str, bool], ...]) -> str:
+    """Returns one statement that does all these parts, each for one row or for many (`Part.said`)."""
     texts, first = [], 1
-    for kind, rows in shape:
-        part = PARTS[kind]
-        texts.append(part.said(graph, rows, first))
-        first += rows * len(part.columns)
-    if len(texts) == 1:
-        return texts[0]
+    for kind, many in shape:
+        texts.append(PARTS[kind].said(graph, first, many=many))
+        first += len(PARTS[kind].columns)
     front = ", ".join(f"p{at} AS ({text})" for at, text in enumerate(texts[:-1]))
-    return f"WITH {front} {texts[-1]}"
+    return f"WITH {front} {texts[-1]}" if front else texts[-1]
 
 
-def flat(rows: Sequence[Sequence[Value]]) -> list[Value]:
-    """Returns the values of the rows, one behind the other."""
-    return [value for row in rows for value in row]
+def values(rows: Sequence[Sequence[Value]]) -> Sequence[Value]:
+    """Returns the values that `writing` wants for these rows."""
+    return rows[0] if len(rows) == 1 else [_array(column) for column in zip(*rows, strict=True)]
+
+
+def _array(column: Sequence[Value]) -> str:
+    cells = ["NULL" if cell is None else str(cell) if type(cell) is int else _quoted(str(cell)) for cell in column]
+    return f"{{{','.join(cells)}}}"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

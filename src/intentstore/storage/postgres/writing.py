@@ -28,15 +28,15 @@ from .errors import AGAIN, Outrun, is_lost, storage_error
 from .exchange import Asked, text
 from .rows import empty_row, intent_row
 from .state import State, Wanted
-from .statements import COPIES, STRIDE, Statements, copying, flat, writing
+from .statements import COPIES, PARTS, STRIDE, Statements, copying, values, writing
 
 _TRIES = 12
 _ALONE_AFTER = 4
 """Tries after which a group that is always outrun takes the graph for itself."""
-_COPY_FROM = 48
-"""Rows of one kind from which COPY is quicker than VALUES."""
-_KEPT_ROWS = 4
-"""A statement for so few rows comes often enough to be prepared."""
+_COPY_FROM = 100
+"""Rows of one kind from which COPY is quicker than arrays."""
+_Rows = tuple[str, list[tuple[Any, ...]]]
+"""What is done, and to which rows."""
 _UNSURE = frozenset({"01000", "57P01", "57014"})
 """Warnings with which a commit is acknowledged that a standby may not have."""
 
@@ -234,7 +234,7 @@ class _Laying:
     def __init__(self, connection: Connection, sql: Statements, state: State) -> None:
         self._connection, self._sql, self._state = connection, sql, state
         self._parts: dict[str, list[tuple[Any, ...]]] = {}
-        self._last: list[tuple[str, list[tuple[Any, ...]]]] = []
+        self._last: list[_Rows] = []
 
     def _add(self, kind: str, row: tuple[Any, ...]) -> None:
         self._parts.setdefault(kind, []).append(row)
@@ -278,28 +278,29 @@ class _Laying:
         self._add("definitions", (name, head.revision, head.hash, body))
 
     def _write(self) -> None:
-        small: list[tuple[str, list[tuple[Any, ...]]]] = []
+        chunks: list[_Rows] = []
         for kind, rows in self._parts.items():
             if kind in COPIES and len(rows) >= _COPY_FROM:
                 self._copy(kind, rows)
             else:
-                small += [(kind, rows[at : at + _COPY_FROM]) for at in range(0, len(rows), _COPY_FROM)]
-        while sum(len(rows) for _, rows in small) > _COPY_FROM:
-            self._connection.together([self._said([small.pop(0)])], keep=False)
-        self._last = small
+                chunks += [(kind, rows[at : at + _COPY_FROM]) for at in range(0, len(rows), _COPY_FROM)]
+        self._last = chunks[-len(PARTS) :]
+        for chunk in chunks[: -len(PARTS)]:
+            text, given = _asked(self._sql.graph_key, [chunk])
+            self._connection.one(text, *given)
 
     def commit(self) -> None:
         """Writes what is left, and ends the transaction with it."""
-        rest = [self._said(self._last)] if self._last else []
-        few = sum(len(rows) for _, rows in self._last) <= _KEPT_ROWS
-        self._connection.together([*rest, ("COMMIT", ())], keep=few)
-
-    def _said(self, parts: list[tuple[str, list[tuple[Any, ...]]]]) -> Asked:
-        text = writing(self._sql.graph_key, tuple((kind, len(rows)) for kind, rows in parts))
-        return text, flat([row for _, rows in parts for row in rows])
+        rest = [_asked(self._sql.graph_key, self._last)] if self._last else []
+        self._connection.together([*rest, ("COMMIT", ())])
 
     def _copy(self, kind: str, rows: list[tuple[Any, ...]]) -> None:
         graph = self._sql.graph_key
         with self._connection.asks.copy(copying(kind)) as copy:
             for row in rows:
                 copy.write_row((graph, *row))
+
+
+def _asked(graph: int, parts: list[_Rows]) -> Asked:
+    shape = tuple((kind, len(rows) > 1) for kind, rows in parts)
+    return writing(graph, shape), [value for _, rows in parts for value in values(rows)]
