@@ -490,6 +490,56 @@ def test_a_guard_may_rely_on_what_it_read(storage_: PostgresStorage, other: Post
     assert list(storage_.verify()) == []
 
 
+def test_a_guard_may_rely_on_definitions(storage_: PostgresStorage, other: PostgresStorage) -> None:
+    put(storage_, "a")
+    other.apply(a_batch(Define(name="policy", value=Map({"n": 1}))))
+    held = Held(storage_, Put(intent=an_intent("a", "As the policy allows")))
+    held.on.set()
+    assert isinstance(held.finish(), Commit)
+    read, on, told = threading.Event(), threading.Event(), list[str]()
+
+    def guard(before: Reader, _after: Reader, _changes: Sequence[Change]) -> None:
+        assert before.definitions("pol") == {"policy": {"n": 1}} == before.definitions()
+        read.set()
+        assert on.wait(20)
+
+    def careful() -> None:
+        storage_.apply(a_batch(Put(intent=an_intent("a", "Still allowed"))), guard=guard)
+        told.append("careful")
+
+    def redefine() -> None:
+        other.apply(a_batch(Define(name="policy", value=Map({"n": 2}))))
+        told.append("redefined")
+
+    threads = [threading.Thread(target=careful), threading.Thread(target=redefine)]
+    threads[0].start()
+    assert read.wait(10)
+    threads[1].start()
+    put(other, "b")  # which asks nothing of definitions, waits for nobody
+    time.sleep(0.05)
+    assert told == []
+    on.set()
+    for thread in threads:
+        thread.join(20)
+    assert told == ["careful", "redefined"]
+    assert list(storage_.verify()) == []
+
+
+def test_what_is_kept_aside_survives_a_connection_that_dies(
+    storage_: PostgresStorage, admin: psycopg.Connection[Any]
+) -> None:
+    end = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    storage_.keep("s", {"a": b"1"})
+    admin.execute(end)
+    storage_.keep("s", {"a": b"2", "b": b"3"})
+    admin.execute(end)
+    assert storage_.kept("s") == {"a": b"2", "b": b"3"}
+    assert storage_.kept("\ud800") == {}
+
+
 def test_a_writer_kept_waiting_beyond_the_deadline_is_told(storage_: PostgresStorage, url: str) -> None:
     put(storage_, "a", "b")
     hurried = PostgresStorage(url, timeout_s=0.4)
@@ -783,6 +833,8 @@ def test_scores_are_those_of_the_other_storages(storage_: PostgresStorage) -> No
         mine, theirs = storage_.search(sought, 50), memory.search(sought, 50)
         assert [hit.intent.id for hit in mine] == [hit.intent.id for hit in theirs]
         assert [hit.score for hit in mine] == pytest.approx([hit.score for hit in theirs], abs=1e-8)
+    wordless = IntentFilter(text="!?")
+    assert ids(storage_, wordless, "relevance") == ids(memory, wordless, "relevance") == ids(memory, sort="id")
 
 
 # --- what is wrong is named -------------------------------------------------------------------------
