@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
@@ -16,6 +17,7 @@ import pytest
 from psycopg import errors as said
 
 from intentstore import IntentGraph, Postgres, open_graph
+from intentstore.cli import main
 from intentstore.graph.traverse import refuse_cycles
 from intentstore.ground.change import Change, Commit, Define, Drop, Link, Note, Put, Unlink
 from intentstore.ground.errors import (
@@ -1126,6 +1128,27 @@ def test_a_new_database_is_a_new_place() -> None:
         graph.wait_for(0)
         assert graph.revision == 0
         assert state(graph.storage) == ({}, {})
+
+
+def test_the_command_works_on_it_and_shows_no_password(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("INTENTSTORE_URL", "INTENTSTORE_GRAPH", "INTENTSTORE_ACTOR"):
+        monkeypatch.delenv(name, raising=False)
+    secret = f"{url}&password=geheim"
+    assert main(["init", secret, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["store"].endswith("password=***")
+    assert (tmp_path / ".intents" / "config.json").stat().st_mode & 0o077 == 0
+    assert main(["init", "sqlite:other.db"]) == 4
+    assert main(["add", "Ship 1.0", "--id", "ship"]) == 0
+    assert main(["add", "Pass the suite", "--parent", "ship", "--priority", "8"]) == 0
+    assert main(["--store", f"postgresql://u:geheim@127.0.0.1:1/x?timeout_s=1&host={tmp_path}", "list"]) == 8
+    for verb in ("ready", "tree", "stats", "doctor", "log", "verify", "compact"):
+        assert main([verb, "--json"]) in (0, 9)  # doctor: a test server does not sync
+    told = capsys.readouterr()
+    assert "geheim" not in told.out + told.err
+    assert "Pass the suite" in told.out
 
 
 def test_the_driver_prints_nothing(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
