@@ -25,7 +25,8 @@ _json = msgspec.json.Encoder()
 
 def intent_row(intent: Intent, head: Head, body: str) -> tuple[Any, ...]:
     """Returns the columns of an intent, in the order of `statements.INTENT`."""
-    counts = Counter(map(word_token, words(searchable(intent))))
+    found = words(searchable(intent))
+    counts = Counter(found if max(map(len, found), default=0) <= _LONGEST else map(word_token, found))
     again = {word: times for word, times in counts.items() if times > 1}
     folded = intent.goal.casefold()
     return (
