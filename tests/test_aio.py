@@ -22,6 +22,7 @@ from intentstore import (
     AsyncIntentGraph,
     Closed,
     FieldInvalid,
+    Health,
     Intent,
     IntentFilter,
     IntentGraph,
@@ -203,6 +204,8 @@ async def test_both_faces_give_the_same_results_and_errors(tmp_path: Path, kind:
 
 
 def _placeless(told: Any) -> Any:
+    if isinstance(told, Health):  # how much space is free changes from moment to moment
+        return [(check.check, check.ok) for check in told.checks]
     return (
         str(told).replace("/sync/", "/async/").replace("AsyncIntentGraph", "IntentGraph")
         if isinstance(told, tuple) and isinstance(told[0], type)

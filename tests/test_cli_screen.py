@@ -56,7 +56,7 @@ def test_every_verb_is_declared_once_where_the_table_says() -> None:
     contract += " impact critical-path conflicts cycles infer"
     contract += " ready blocked search history log diff undo blame timeline"
     contract += " import export apply backup restore copy verify compact stats"
-    contract += " seal prove repair doctor"
+    contract += " seal prove repair migrate doctor"
     assert sorted(VERBS) == sorted(contract.split())
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from intentstore import AlreadyThere, Corrupt, Intent, Unavailable, Unsupported, open_graph, repair_store
 from intentstore.graph.graph import IntentGraph
+from intentstore.ground.change import Define
+from intentstore.ground.values import Map
 from intentstore.storage.journal import ZERO, write_frame
 from intentstore.testing import FrozenClock, state
 from intentstore.testing.history import eventful
@@ -212,6 +214,8 @@ def file_store(tmp_path: Path) -> tuple[str, Path]:
         graph.link("a", "blocks", "c")
         graph.unlink("a", "blocks", "b")
         graph.delete("c")
+        graph.apply([Define(name="kept", value=Map({"a": 1})), Define(name="gone", value=Map({"b": 2}))])
+        graph.apply([Define(name="gone", value=None)])
         graph.compact()
         graph.store(Intent(id="d", goal="d"))
     return url, tmp_path / "store" / "graphs" / "default"
@@ -236,10 +240,11 @@ def test_what_was_deleted_in_a_lost_commit_stays_deleted(tmp_path: Path) -> None
     lines = first.read_bytes().split(b"\n")
     first.write_bytes(b"\n".join([*lines[:6], b"", *lines[9:]]))
     made = repair_store(url, f"file:{tmp_path / 'new'}")
-    assert [problem.where for problem in made.problems] == ["commits 6 to 7"]
+    assert [problem.where for problem in made.problems] == ["commits 6 to 8", "commit 9"]
     with open_graph(f"file:{tmp_path / 'new'}") as again:
         assert {intent.id for intent in again.each()} == {"a", "b", "d"}
         assert again.edges("a") == []
+        assert again.storage.definitions() == {"kept": Map({"a": 1})}
 
 
 def test_definitions_are_brought_over_from_the_log_or_else_from_the_snapshot(tmp_path: Path) -> None:
@@ -262,11 +267,12 @@ def test_definitions_are_brought_over_from_the_log_or_else_from_the_snapshot(tmp
 def test_a_torn_end_and_commits_that_only_the_snapshot_has_are_named(tmp_path: Path) -> None:
     url, folder = file_store(tmp_path)
     first, second = sorted(folder.glob("journal-*"))
-    first.write_bytes(first.read_bytes()[:-250])
+    lines = first.read_bytes().split(b"\n")
+    first.write_bytes(b"\n".join([*lines[:7], lines[7][:99]]))
     second.unlink()
     told = problems_of(url)
     assert "hold no whole record" in told[0]
-    assert told[-1].startswith("commit 7: lost")
+    assert told[-1].startswith("commits 7 to 9: lost")
 
 
 def test_records_that_are_whole_but_not_what_they_say_are_left_out(tmp_path: Path) -> None:

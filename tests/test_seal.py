@@ -91,6 +91,41 @@ def test_what_is_no_seal_is_refused(tmp_path: Path) -> None:
         seals.Seal(graph="g", revision=0, commits=0, seal="").write(tmp_path / "no" / "such")
 
 
+@pytest.mark.parametrize("url", KINDS[1:], ids=["file", "sqlite"])
+def test_closing_keeps_a_seal_that_the_next_verify_looks_at(tmp_path: Path, url: str) -> None:
+    where = url.format(tmp_path)
+    for round in range(3):
+        with open_graph(where) as graph:
+            fill(graph, 3, f"round{round}-")
+            sealed = graph.seal()
+        with open_graph(where, read_only=True) as graph:
+            kept = seals.seal_of_last_close(graph.storage)
+            assert kept is not None
+            assert (kept.revision, kept.commits, kept.seal) == (sealed.revision, sealed.commits, sealed.seal)
+            assert graph.verify().ok
+    with open_graph(where) as graph:
+        space = {seals.KEY: msgspec.json.encode({"revision": 9, "commits": 10, "peaks": ["00" * 32, "11" * 32]})}
+        graph.storage.keep(seals.SPACE, space)  # type: ignore[attr-defined]  # it keeps aside
+        (problem,) = graph.verify().problems
+        assert "before the sealed revision" in problem.what
+        graph.storage.keep(seals.SPACE, {seals.KEY: b"?"})  # type: ignore[attr-defined]  # it keeps aside
+        assert graph.verify().ok
+        graph.store(Intent(goal="Go on"))
+    with open_graph(where) as graph:
+        assert seals.seal_of_last_close(graph.storage) is not None
+
+
+def test_a_closing_after_very_much_leaves_the_seal_to_whoever_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seals, "_FEW", 2)
+    with open_graph(f"file:{tmp_path / 'store'}") as graph:
+        fill(graph, 3)
+    with open_graph(f"file:{tmp_path / 'store'}") as graph:
+        assert seals.seal_of_last_close(graph.storage) is None
+        assert graph.verify().ok
+
+
 # --- proofs ---
 
 

@@ -704,3 +704,43 @@ def test_a_group_with_nothing_to_write_writes_nothing(storage: SqliteStorage) ->
 def test_the_header_bears_our_mark(storage: SqliteStorage, path: Path) -> None:
     storage.close()
     assert int.from_bytes(path.read_bytes()[68:72], "big") == APPLICATION_ID
+
+
+def test_a_log_whose_keys_go_back_is_named_and_not_read_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = SqliteStorage(tmp_path / "goals.db")
+    storage.open()
+    for n in range(3):
+        put(storage, f"a{n}")
+    monkeypatch.setattr(
+        storage._sql, "commits_after", "SELECT key & 1, id, body FROM commits WHERE ?1 >= 0 AND ?2 > 0 ORDER BY key"
+    )
+    with pytest.raises(Corrupt, match="goes back"):
+        list(storage.entries())
+    assert any("goes back" in problem.what for problem in storage.verify())
+    storage.close()
+
+
+@pytest.mark.parametrize("value", ["NULL", "CAST(x'ff22' AS TEXT)", "CAST(x'7b22ff227d' AS TEXT)"])
+@pytest.mark.parametrize("table", ["intents", "commits", "edges"])
+def test_a_text_that_is_none_is_damage_with_its_place(tmp_path: Path, value: str, table: str) -> None:
+    path = tmp_path / "goals.db"
+    storage = SqliteStorage(path)
+    storage.open()
+    put(storage, "a", "b")
+    link(storage, ("a", "blocks", "b"))
+    storage.close()
+    connection = apsw.Connection(str(path))
+    connection.pragma("writable_schema", 1)
+    connection.execute("UPDATE sqlite_schema SET sql = replace(sql, 'body TEXT NOT NULL', 'body TEXT')")
+    connection.close()
+    connection = apsw.Connection(str(path))
+    connection.execute(f"UPDATE {table} SET body = {value}")
+    connection.close()
+    storage.open()
+    assert list(storage.verify())
+    with pytest.raises(Corrupt):
+        for ask in (storage.entries, lambda: storage.fetch(["a"]), lambda: storage.neighbours(["a"], Walk())):
+            list(ask())
+    storage.close()

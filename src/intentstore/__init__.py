@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from .ground.query import ConnectedTo, Found, HasEdge, Hit, IntentFilter, Page, Sort
     from .ground.types import Edge, EdgeType, Intent, IntentStatus
     from .ground.values import Code, ErrorValue, Keyword, Map, Resource, Symbol, Value
-    from .opening import open_graph, repair_store
+    from .opening import migrate_store, open_graph, repair_store
     from .storage.choose import File, InMemory, Postgres, Servers, Sqlite, StorageConfig
 
 _HOMES = {
@@ -82,7 +82,7 @@ _HOMES = {
     "ground.query": "ConnectedTo Found HasEdge Hit IntentFilter Page Sort",
     "ground.types": "Edge EdgeType Intent IntentStatus",
     "ground.values": "Code ErrorValue Keyword Map Resource Symbol Value",
-    "opening": "open_graph repair_store",
+    "opening": "migrate_store open_graph repair_store",
     "storage.choose": "File InMemory Postgres Servers Sqlite StorageConfig",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
@@ -182,6 +182,7 @@ __all__ = [
     "Unsupported",
     "Value",
     "__version__",
+    "migrate_store",
     "open_graph",
     "open_graph_async",
     "repair_store",

@@ -11,10 +11,11 @@ from .graph.graph import IntentGraph
 from .ground.errors import AlreadyThere, FieldInvalid, Unsupported
 from .ground.identity import utc_now, uuid7
 from .ground.types import Revision, check_name
-from .storage.choose import StorageConfig, choose, salvage
+from .storage.choose import StorageConfig, choose, migration, salvage
 
 if TYPE_CHECKING:
     from .graph.repair import Repaired
+    from .storage.older import Migration
 
 
 def open_graph(
@@ -84,3 +85,14 @@ def repair_store(
         if target.revision:
             raise AlreadyThere("the place to repair to holds a graph", hint="name a new or empty place")
         return repair(salvage(where, graph=graph), target.storage, str(to or ""), now=clock)
+
+
+def migrate_store(where: str | StorageConfig, *, graph: str = "default", dry_run: bool = False) -> Migration:
+    """Brings a store to the present format, a copy of it kept first; returns the steps. Opening it does the same.
+
+    ``dry_run``: only says what would be done.
+    """
+    plan = migration(where)
+    if plan.steps and not dry_run:
+        open_graph(where, graph=graph, create=False).close()
+    return plan

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import gzip
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 from intentstore import Intent, open_graph
 from intentstore.graph.transfer import Reading
 from intentstore.ground.errors import IntentStoreError
-from intentstore.testing import put
+from intentstore.testing import put, state
 from intentstore.testing.faults import Expected, Finding, faults_of, fuse, mounted, opened, scratch
 from intentstore.testing.faults.crash import Tree
 from intentstore.testing.faults.kill import Act, Judge, kill_each, tree_of
@@ -62,6 +63,11 @@ def lives(run: Run) -> list[Finding]:
             graph.backup(place / "whole.backup")
         only: Tree = {"whole.backup": (place / "whole.backup").read_bytes()}
         tried("a restore", lambda home: _restore(url, home), _restored_again(run, url, expected), only, few=3)
+        if run.subject.name == "sqlite":  # a file store exchanges folders, which this file system cannot; see its tests
+            over = {**tree, "whole.backup": (place / "older.backup").read_bytes()}
+            old_or_new = _old_or_new(url, expected)
+            tried("a restore over a graph", lambda home: _restore_over(url, home), old_or_new, over, few=2)
+            tried("a folding", lambda home: _fold(url, home), _folded_or_not(url, expected), tree, few=2)
         for version in sorted(path.name for path in GOLDEN.glob("v*")):
             tried(*_older(run, url, version), few=2)
     return found
@@ -103,6 +109,40 @@ def _backup_old_or_new(run: Run, expected: Expected) -> Judge:
 def _restore(url: str, home: Path) -> None:
     with open_graph(url.format(home)) as graph:
         graph.restore(home / "whole.backup")
+
+
+def _restore_over(url: str, home: Path) -> None:
+    with open_graph(url.format(home)) as graph:
+        graph.restore(home / "whole.backup", replace=True)
+
+
+def _old_or_new(url: str, expected: Expected) -> Judge:
+    def judge(home: Path) -> list[str]:
+        with open_graph(url.format(home)) as graph:
+            ids = [commit.id for commit in graph.entries()]
+            problems = [f"{each.where}: {each.what}" for each in graph.verify().problems]
+        if ids not in (["older"], [commit.id for commit in expected.log]):
+            return ["the graph is neither the old nor the new one"]
+        return problems
+
+    return judge
+
+
+def _fold(url: str, home: Path) -> None:
+    with open_graph(url.format(home)) as graph:
+        graph.compact(keep=timedelta(days=-1))
+
+
+def _folded_or_not(url: str, expected: Expected) -> Judge:
+    def judge(home: Path) -> list[str]:
+        with open_graph(url.format(home)) as graph:
+            if [commit.hash for commit in graph.entries()] != [commit.hash for commit in expected.log]:
+                return ["the log is another"]
+            if state(graph.storage) != expected.state(len(expected.log)):
+                return ["the state is another"]
+            return [f"{each.where}: {each.what}" for each in graph.verify().problems]
+
+    return judge
 
 
 def _restored_again(run: Run, url: str, expected: Expected) -> Judge:

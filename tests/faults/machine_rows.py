@@ -49,7 +49,7 @@ def power(run: Run) -> list[Finding]:
             for model, finding in found.items():
                 check_images(
                     run.subject, ops, expected, finding, model=model, seed=seed, each=run.choose(6, 10), every=every,
-                    seconds=run.choose(12, 300),
+                    seconds=run.choose(12, 120),
                 )  # fmt: skip
     return list(found.values())
 
@@ -128,7 +128,7 @@ def race(run: Run) -> list[Finding]:
     for writers in (2, 4, 8):
         finding = run.finding(13, f"{writers} processes write, one follows", unit="writers")
         with tempfile.TemporaryDirectory(prefix="is-race-") as name:
-            race_writers(run.subject, Path(name), finding, writers=writers, commits=run.choose(60, 5000 // writers * 2))
+            race_writers(run.subject, Path(name), finding, writers=writers, commits=run.choose(60, 20_000 // writers))
         found.append(finding)
     return found
 
@@ -156,7 +156,7 @@ def syscalls(run: Run) -> list[Finding]:
         with opened(run.subject, place / "baseline") as storage:
             expected = Expected(list(storage.entries()))
         numbers = range(first + 1, last + 1)
-        chosen = numbers if run.long else sorted(luck.sample(numbers, min(40, len(numbers))))
+        chosen = numbers if run.long else sorted(luck.sample(numbers, min(24, len(numbers))))
         for at in chosen:
             home = place / f"{at}"
             strace.inject([*script, home], "signal=KILL", at=at)
@@ -182,9 +182,9 @@ def limits(run: Run) -> list[Finding]:
     begun = time.monotonic()
     with scratch() as place:
         plain = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
-        sizes = range(0, 40_000, run.choose(1999, 97))
+        sizes = range(0, 40_000, run.choose(3989, 97))
         for number, (name, limit) in enumerate(
-            [*(("FSIZE", n) for n in sizes), *(("NOFILE", n) for n in range(3, 14))]
+            [*(("FSIZE", n) for n in sizes), *(("NOFILE", n) for n in range(3, 14, run.choose(2, 1)))]
         ):
             home = _made(place / f"{number}")
             child = subprocess.run(

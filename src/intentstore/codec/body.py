@@ -108,13 +108,14 @@ def encode_commit(commit: Commit, changes: list[bytes] | None = None) -> bytes:
     if commit.reason is not None:
         head["reason"] = commit.reason
     front = _encoder.encode(head)[:-1]
-    return b"".join((front, b',"changes":[', b",".join(bodies), b'],"hash":"', commit.hash.encode(), b'"}'))
+    end = b'"}' if not commit.folded else b'","folded":' + _encoder.encode(commit.folded) + b"}"
+    return b"".join((front, b',"changes":[', b",".join(bodies), b'],"hash":"', commit.hash.encode(), end))
 
 
 def _decode(decoder: Any, data: bytes | str, what: str) -> Any:
     try:
         return decoder(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, Invalid, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, TypeError, Invalid, RecursionError) as error:
         raise Corrupt(what, f"cannot be read: {error}") from error
 
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import msgspec
 
-from ..ground.change import NO_HEAD, Batch, Commit, Drop, Head, Note, Put, Subject, Unlink
+from ..ground.change import NO_HEAD, Batch, Commit, Define, Drop, Head, Note, Put, Subject, Unlink
 from ..ground.protocol import IntentStorage
 from ..ground.query import Walk
 from ..ground.types import Edge, EdgeKey, Intent, IntentId, Revision
@@ -67,4 +67,8 @@ def _until(storage: IntentStorage, until: Revision) -> Iterator[Commit]:
 def _standing(changes: Iterable[Any]) -> list[Any]:
     """Returns the last change of each subject in one commit, where it leaves something."""
     final = {change.subject: change for change in changes if type(change) is not Note}
-    return [change for change in final.values() if type(change) not in (Drop, Unlink)]
+    return [change for change in final.values() if not _removes(change)]
+
+
+def _removes(change: Any) -> bool:
+    return isinstance(change, Drop | Unlink) or (isinstance(change, Define) and change.value is None)

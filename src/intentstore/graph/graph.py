@@ -6,7 +6,8 @@ Owns the clock, the actor and the ids; keeps no state of the graph itself. Safe 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from ..ground.change import Batch, Change, Commit, Entry, Guard, Note, Put
-from ..ground.errors import CommitMissing, FieldInvalid, IntentMissing, Unsupported
+from ..ground.errors import CommitMissing, FieldInvalid, IntentMissing, IntentStoreError, Unsupported
 from ..ground.identity import utc_now, uuid7
 from ..ground.protocol import IntentStorage, ListsGraphs, Problem
 from ..ground.query import EVERYTHING, Direction, Found, Hit, IntentFilter, Page, Sort, Walk
@@ -79,6 +80,7 @@ class IntentGraph:
         self.storage, self.name = storage, graph
         self.actor = None if actor is None else check_name(actor, "actor")
         self._clock, self._new_id = clock, new_id
+        self._wrote = False
         self._inference: infer.Inference | None = None
 
     def __enter__(self) -> Self:
@@ -91,6 +93,12 @@ class IntentGraph:
 
     def close(self) -> None:
         """Lets go of the storage. Closing twice is harmless."""
+        if self._wrote:
+            from .seal import seal_at_close
+
+            self._wrote = False
+            with suppress(IntentStoreError):  # the history is safe without
+                seal_at_close(self.storage)
         self.storage.close()
 
     # --- reading by id ---
@@ -140,6 +148,7 @@ class IntentGraph:
         guard: Guard = refuse_cycles,
     ) -> Commit:
         batch = Batch(changes=changes, at=self._clock(), id=commit_id, actor=self.actor, reason=reason)
+        self._wrote = True
         return self.storage.apply(batch, guard=guard)
 
     def store(self, intent: Intent, *, reason: str | None = None) -> Intent:
@@ -503,11 +512,17 @@ class IntentGraph:
         sealed = transfer.read_seal(since) if isinstance(since, str) else since
         return transfer.backup(self.storage, Path(path), self.name, progress, since=sealed, history=history)
 
-    def restore(self, path: str | Path, *, progress: transfer.Progress | None = None) -> transfer.Receipt:
-        """Fills this graph, empty or at the seal it goes on from, from a backup proven whole before the first write."""
+    def restore(
+        self, path: str | Path, *, replace: bool = False, progress: transfer.Progress | None = None
+    ) -> transfer.Receipt:
+        """Fills this graph from a backup, proven whole before the first write.
+
+        It must be empty, or hold a beginning of the same history. ``replace``: what it holds gives way in one step,
+        old or new at every instant.
+        """
         from . import transfer
 
-        return transfer.restore(Path(path), self.storage, progress)
+        return transfer.restore(Path(path), self.storage, progress, replace=replace)
 
     def copy(self, to: IntentGraph, *, progress: transfer.Progress | None = None) -> transfer.Receipt:
         """Brings another graph to this one's history; one that was begun before goes on where it stopped."""
@@ -539,18 +554,27 @@ class IntentGraph:
     def verify(self, *, against: Seal | str | None = None) -> Report:
         """Checks log, chains and state against one another, and names everything that is wrong.
 
-        ``against``: a seal (or its file, or its 64 digits) that the log must continue.
+        The log must go on from the seal that the last closing kept, and from ``against``: a seal, its file, its digits.
         """
-        problems = list(self.storage.verify())
-        if against is not None:
-            from . import seal, transfer
+        from . import seal, transfer
 
-            sealed = transfer.read_seal(against) if isinstance(against, str) else against
-            problems += seal.against(self.storage.entries(), sealed)
+        problems = list(self.storage.verify())
+        given = transfer.read_seal(against) if isinstance(against, str) else against
+        for sealed in (seal.seal_of_last_close(self.storage), given):
+            if sealed is not None and not problems:
+                problems += seal.against(self.storage.entries(), sealed)
         return Report(not problems, tuple(problems))
 
-    def compact(self) -> dict[str, Any]:
-        """Rewrites the store so that it is smaller or opens faster; history stays."""
+    def compact(self, *, keep: timedelta | None = None) -> dict[str, Any]:
+        """Rewrites the store so that it is smaller or opens faster; history stays.
+
+        ``keep``: what is older is folded: superseded changes go and only their hashes stay, so that the history, and
+        every seal of it, still verifies. What an intent was before that is then not to be asked any more.
+        """
+        if keep is not None:
+            from .folding import fold
+
+            return fold(self.storage, self._clock() - keep)
         if not self.storage.capabilities.compacts:
             raise Unsupported("this storage has nothing to compact", hint="nothing needs to be done")
         return dict(self.storage.compact())  # type: ignore[attr-defined]  # declared

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from ..ground.change import Change, Commit, Define, Link, Note, Put, Subject
-from ..ground.errors import FieldInvalid, RevisionMissing
+from ..ground.errors import FieldInvalid, RevisionMissing, Unsupported
 from ..ground.protocol import IntentStorage
 from ..ground.types import Edge, Intent, IntentId, Revision
 from ..ground.values import freeze_time
@@ -43,13 +43,23 @@ def as_revision(storage: IntentStorage, when: Revision | datetime) -> Revision:
     A revision beyond the last is `RevisionMissing`; a moment beyond the last commit means the present.
     """
     if isinstance(when, datetime):
-        return revision_at(storage, freeze_time(when, "when"))
+        return _not_folded(storage, revision_at(storage, freeze_time(when, "when")))
     if type(when) is not int or when < 0:
         raise FieldInvalid("revision", f"is {when!r}", hint="give a revision, 0 or more, or a time")
     last = storage.revision
     if when > last:
         raise RevisionMissing(when, last)
-    return when
+    return _not_folded(storage, when)
+
+
+def _not_folded(storage: IntentStorage, revision: Revision) -> Revision:
+    """Returns the revision, unless what the graph held then was folded away."""
+    following = next(iter(storage.entries(revision)), None)
+    if following is not None and following.folded:
+        raise Unsupported(
+            f"what the graph held at revision {revision} was folded away", hint="name a later one", revision=revision
+        )
+    return revision
 
 
 def revision_at(storage: IntentStorage, moment: datetime) -> Revision:

@@ -14,6 +14,7 @@ import msgspec
 from ..ground.change import Batch, Change, Commit, Define, Drop, Link, Note, Put, Subject, Unlink
 from ..ground.protocol import IntentStorage, Problem
 from ..ground.types import Revision
+from ..storage.ledger import as_batch
 from ..storage.salvage import Remnant, Whole
 
 _TOGETHER = 500
@@ -42,8 +43,7 @@ class _There:
     def why_not(self, change: Change) -> str | None:
         """Returns why a change does not fit what is there; None when it does."""
         subject = change.subject
-        goes = isinstance(change, Drop | Note | Unlink) or (isinstance(change, Define) and change.value is None)
-        if goes and subject not in self.living:
+        if (_removes(change) or isinstance(change, Note)) and subject not in self.living:
             return f"{_name(subject)} is not there"
         if isinstance(change, Link):
             for end in (change.edge.source, change.edge.target):
@@ -57,7 +57,7 @@ class _There:
         self.heads[subject] = revision
         if isinstance(change, Drop):
             self.living -= {subject, *self._at.pop(change.id, ())}
-        elif isinstance(change, Unlink) or (isinstance(change, Define) and change.value is None):
+        elif _removes(change):
             self.living.discard(subject)
         elif not isinstance(change, Note):
             self.living.add(subject)
@@ -71,10 +71,14 @@ class _There:
         return intents, sum(isinstance(each, tuple) and len(each) == 3 for each in self.living)
 
 
+def _removes(change: Change) -> bool:
+    return isinstance(change, Drop | Unlink) or (isinstance(change, Define) and change.value is None)
+
+
 def _name(subject: Subject) -> str:
     if isinstance(subject, str):
         return f"intent {subject}"
-    return f"definition {subject[0]}" if len(subject) == 1 else f"edge {' '.join(map(str, subject))}"
+    return f"{'edge' if len(subject) == 3 else 'definition'} {' '.join(map(str, subject))}"
 
 
 def repair(found: Iterable[Whole], target: IntentStorage, store: str, *, now: Callable[[], datetime]) -> Repaired:
@@ -113,6 +117,10 @@ def _lost(first: Revision, last: Revision) -> Problem:
 
 
 def _fitting(commit: Commit, there: _There, problems: list[Problem]) -> Batch:
+    if commit.folded:  # what it continues is not there any more; its hash proves it
+        for change in commit.changes:
+            there.take(change, commit.revision)
+        return as_batch(commit)
     kept: list[Change] = []
     for change in commit.changes:
         why = there.why_not(change)
@@ -134,15 +142,14 @@ def _fitting(commit: Commit, there: _There, problems: list[Problem]) -> Batch:
 def _from_snapshot(
     remnants: list[Remnant], there: _There, problems: list[Problem], now: Callable[[], datetime]
 ) -> Iterator[Batch]:
-    """Yields batches of what the snapshot has later than the commits: intents, edges, definitions, what was deleted."""
-    for kinds in (Put, Link, Define, Unlink | Drop):
+    """Yields batches of what the snapshot has later than the commits: intents, then edges, then what was deleted."""
+    for kinds in (Put, Link | Define, Unlink | Drop):
         changes: list[Change] = []
         for remnant in remnants:
             change = remnant.change
             if not isinstance(change, kinds) or remnant.head.revision <= there.heads.get(change.subject, 0):
                 continue
-            gone = isinstance(change, Unlink | Drop) or (isinstance(change, Define) and change.value is None)
-            if gone and change.subject not in there.living:
+            if _removes(change) and change.subject not in there.living:
                 continue
             why = there.why_not(change)
             if why is not None:

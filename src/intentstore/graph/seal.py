@@ -17,7 +17,7 @@ from ..codec import change_hash, encode_change, header_bytes
 from ..codec.merkle import Frontier, consistency, inclusion, is_consistent, leaf_hash, tree_hash
 from ..ground.change import Commit, Drop, Put
 from ..ground.errors import Corrupt, IntentMissing
-from ..ground.protocol import IntentStorage, Problem
+from ..ground.protocol import IntentStorage, KeepsAside, Problem
 from ..ground.types import IntentId, Revision
 
 VERSION = 1
@@ -77,6 +77,61 @@ def against(commits: Iterable[Commit], seal: Seal) -> Iterator[Problem]:
         yield Problem(where, f"the log ends here, {missing} commits before the sealed revision {seal.revision}")
     elif not met and seal.commits:
         yield Problem(f"commit {seal.revision}", "the log up to here is not the one that was sealed")
+
+
+# --- the seal of the last closing ---
+
+SPACE, KEY = "seal", "last"
+_FEW = 1000
+
+
+class _Kept(msgspec.Struct):
+    """How far the log went when it was last closed, and the edge of its tree there."""
+
+    revision: Revision
+    commits: int
+    peaks: tuple[str, ...]
+
+    def frontier(self) -> Frontier:
+        return Frontier(self.commits, [bytes.fromhex(peak) for peak in self.peaks])
+
+
+def seal_at_close(storage: IntentStorage) -> None:
+    """Keeps the seal aside, gone on from the one kept before; too many commits since are left to `intent seal`.
+
+    What is kept aside may be lost, and then there is an older seal or none; it never names what is not durable.
+    """
+    if not isinstance(storage, KeepsAside) or not storage.capabilities.keeps_aside:
+        return
+    known = _kept(storage) or _Kept(0, 0, ())
+    if storage.revision - known.revision > _FEW:
+        return
+    frontier, revision = known.frontier(), known.revision
+    for commit in storage.entries(known.revision):
+        frontier.append(bytes.fromhex(commit.hash))
+        revision = commit.revision
+    if revision != known.revision:
+        kept = _Kept(revision, frontier.size, tuple(peak.hex() for peak in frontier.peaks))
+        storage.keep(SPACE, {KEY: msgspec.json.encode(kept)})
+
+
+def _kept(storage: KeepsAside) -> _Kept | None:
+    found = storage.kept(SPACE, [KEY]).get(KEY)
+    try:
+        return None if found is None else msgspec.json.decode(found, type=_Kept)
+    except msgspec.MsgspecError:
+        return None
+
+
+def seal_of_last_close(storage: IntentStorage) -> Seal | None:
+    """Returns the seal that the last closing kept, None where there is none."""
+    if not isinstance(storage, KeepsAside) or not storage.capabilities.keeps_aside:
+        return None
+    known = _kept(storage)
+    if known is None:
+        return None
+    root = known.frontier().root().hex()
+    return Seal(graph="", revision=known.revision, commits=known.commits, seal=root)
 
 
 # --- proofs ---

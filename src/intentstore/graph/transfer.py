@@ -22,10 +22,20 @@ import msgspec
 
 from ..codec import decode_commit, encode_commit
 from ..codec.merkle import Frontier
-from ..ground.change import Batch, Commit, Drop, Link, Put, Unlink
-from ..ground.errors import AlreadyThere, Conflict, Corrupt, FieldInvalid, Full, IntentStoreError, TooNew, Unavailable
-from ..ground.protocol import IntentStorage
+from ..ground.change import Commit, Drop, Link, Put, Unlink
+from ..ground.errors import (
+    AlreadyThere,
+    Corrupt,
+    FieldInvalid,
+    Full,
+    IntentStoreError,
+    TooNew,
+    Unavailable,
+    Unsupported,
+)
+from ..ground.protocol import IntentStorage, Replaces
 from ..ground.types import Revision
+from ..storage.ledger import as_batch, check_same
 from .fresh import present_state
 from .seal import Seal, frontier_of
 
@@ -304,15 +314,18 @@ def read_seal(given: str) -> Seal:
         raise FieldInvalid("seal", f"{path} holds none", hint="make one with: intent seal FILE") from error
 
 
-def restore(path: Path, target: IntentStorage, progress: Progress | None = None) -> Receipt:
+def restore(path: Path, target: IntentStorage, progress: Progress | None = None, *, replace: bool = False) -> Receipt:
     """Fills a graph from a backup, which is read and proven whole before the first write.
 
     The graph must be empty or hold a beginning of the same log; a backup that goes on from a seal needs it there.
+    ``replace``: whatever it holds gives way, in one step.
     """
     whole = Reading(path)
     for _ in whole:
         pass
     header = whole.header
+    if replace:
+        return _replace(whole, target)
     if header.since:
         there = frontier_of(itertools.takewhile(lambda commit: commit.revision <= header.since, target.entries()))
         if [peak.hex() for peak in there.peaks] != list(header.peaks):
@@ -322,6 +335,17 @@ def restore(path: Path, target: IntentStorage, progress: Progress | None = None)
             )
     made = replay(Reading(path), target, progress, whole.tally.revision, since=header)
     return msgspec.structs.replace(whole.receipt or made, seal=made.seal)
+
+
+def _replace(whole: Reading, target: IntentStorage) -> Receipt:
+    if whole.header.since:
+        raise AlreadyThere("a backup that goes on from a seal replaces nothing", hint="restore a whole backup first")
+    if not target.capabilities.replaces:
+        raise Unsupported("this storage cannot replace a graph in one step", hint="restore to a new place")
+    assert isinstance(target, Replaces)
+    target.replace(Reading(whole.path))
+    assert whole.receipt is not None
+    return whole.receipt
 
 
 def replay(
@@ -365,18 +389,6 @@ def replay(
 def _apply(commits: list[Commit], target: IntentStorage) -> None:
     if not commits:
         return
-    made = target.apply_all([_batch(commit) for commit in commits])
+    made = target.apply_all([as_batch(commit) for commit in commits])
     for commit, copy in zip(commits, made, strict=True):
-        if commit.hash != copy.hash:
-            raise Conflict(f"revision {commit.revision} came out different in the copy", hint="verify the source")
-
-
-def _batch(commit: Commit) -> Batch:
-    return Batch(
-        changes=tuple(msgspec.structs.replace(change, before=0, prev="") for change in commit.changes),
-        at=commit.at,
-        id=commit.id,
-        actor=commit.actor,
-        reason=commit.reason,
-        revision=commit.revision,
-    )
+        check_same(commit, copy)

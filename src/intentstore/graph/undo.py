@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import NoReturn
 
 from ..ground.change import Change, Commit, Define, Drop, Entry, Link, Put, Subject, Unlink
-from ..ground.errors import Conflict, StaleRevision
+from ..ground.errors import Conflict, StaleRevision, Unsupported
 from ..ground.protocol import IntentStorage, Reader
 from ..ground.query import Walk
 from ..ground.types import Edge, Intent, IntentId, Revision
@@ -26,6 +26,8 @@ class Undoing:
 
     def __init__(self, storage: IntentStorage, commit: Commit, *, now: datetime) -> None:
         self._storage, self._commit, self._now = storage, commit, now
+        if commit.folded:
+            raise Unsupported(f"what commit {commit.id} changed was folded away", hint="change it anew", id=commit.id)
         span = Span(commit.revision - 1)
         span.take([commit])
         self._left = span.after

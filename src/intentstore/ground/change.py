@@ -133,6 +133,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """A commit as it is asked for. ``id``: applying the same id again is the same commit; None makes a fresh one.
 
     ``revision`` is for copying a log: it asks for exactly this sequence number, which must lie beyond the last.
+    ``whole`` is for copying a folded commit: it is taken over as it is, and proven by its own hash.
     """
 
     changes: tuple[Change, ...]
@@ -141,6 +142,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     actor: str | None = None
     reason: str | None = None
     revision: Revision | None = None
+    whole: Commit | None = None
 
     def __post_init__(self) -> None:
         if len(self.changes) > MAX_CHANGES and self.revision is None:
@@ -163,7 +165,10 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Commit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What happened at one revision. ``hash`` covers the header and every change with its chain (`codec.chain`)."""
+    """What happened at one revision. ``hash`` covers the header and every change with its chain (`codec.chain`).
+
+    ``folded``: of a commit whose superseded changes were folded away, the hash of every change it had, in order.
+    """
 
     revision: Revision
     id: str
@@ -172,6 +177,7 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str | None = None
     changes: tuple[Change, ...] = msgspec.field(default_factory=tuple)
     hash: str = ""
+    folded: tuple[str, ...] = ()
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

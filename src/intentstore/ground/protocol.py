@@ -5,7 +5,7 @@ A storage keeps the intents and edges of one named graph; it decides nothing abo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
@@ -33,6 +33,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """It is a `KeepsAside`."""
     descends: bool = False
     """It is a `Descends`."""
+    replaces: bool = False
+    """It is a `Replaces`."""
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -227,4 +229,17 @@ class Examines(Protocol):
 
     def examine(self) -> Iterator[Diagnosis]:
         """Yields what it finds, good and bad; changes nothing."""
+        ...
+
+
+@runtime_checkable
+class Replaces(Protocol):
+    """Can take another log in place of its own, old or new at every instant."""
+
+    def replace(self, commits: Iterable[Commit], *, then: Callable[[Revision], Iterable[Commit]] | None = None) -> None:
+        """Makes the graph hold exactly these commits, each hash as it is; `Conflict`, and nothing changed, if not.
+
+        ``then``: asked, when nobody else can write any more, what comes behind a revision. What is kept aside goes
+        with the old log. Others that have the graph open go on in the new one.
+        """
         ...

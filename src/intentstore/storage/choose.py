@@ -18,6 +18,7 @@ from ..ground.errors import FieldInvalid, Unavailable, Unsupported
 from ..ground.protocol import IntentStorage
 
 if TYPE_CHECKING:
+    from .older import Migration
     from .salvage import Whole
 
 
@@ -221,3 +222,24 @@ def salvage(where: str | StorageConfig, *, graph: str) -> Iterator[Whole]:
 
             return salvage_sqlite(Path(path), graph)
     raise Unsupported("only file and SQLite stores are repaired here", hint="use the database's own tools")
+
+
+def migration(where: str | StorageConfig) -> Migration:
+    """Returns what would bring a store to the present format; changes nothing."""
+    config = parse_url(where) if isinstance(where, str) else where
+    match config:
+        case File(path=path):
+            from .disk import Disk
+            from .home import VERSION as FILE
+            from .home import Home
+            from .older import planned
+
+            found = Home(Disk(), Path(path)).version()
+            return planned("file", Path(path), found=found, wanted=FILE)
+        case Sqlite(path=path):
+            from .older import planned
+            from .sqlite_connections import VERSION as SQLITE
+            from .sqlite_connections import version_of
+
+            return planned("sqlite", Path(path), found=version_of(Path(path)), wanted=SQLITE)
+    raise Unsupported("only file and SQLite stores are brought up to date here", hint="nothing needs to be done")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ..ground.errors import Busy, Corrupt, Full, IntentStoreError, Locked, ReadOnly, StorageError, Unavailable
 
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
 _NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "9p", "fuse", "fuse.sshfs", "afs", "ceph", "glusterfs"})
 
 
@@ -116,6 +117,30 @@ class Disk:
     def rename(self, source: Path, target: Path) -> None:
         """Gives the file its new name in the same directory, replacing what had it."""
         os.replace(source, target)
+
+    def exchange(self, one: Path, other: Path) -> None:
+        """Gives two paths each other's content, at once: at every instant both are there."""
+        import ctypes
+
+        libc = ctypes.CDLL(None, use_errno=True)
+        call = getattr(libc, "renameat2", None)
+        if call is None or call(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE):
+            number = ctypes.get_errno() if call is not None else errno.ENOSYS
+            raise OSError(number, os.strerror(number), str(one))
+
+    def remove_tree(self, path: Path) -> None:
+        """Removes a directory and all in it; one that is not there is no error."""
+        import shutil
+
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(path)
+
+    def is_still(self, fd: int, path: Path) -> bool:
+        """True when the path still names the open file."""
+        try:
+            return os.path.samestat(os.fstat(fd), os.stat(path))
+        except FileNotFoundError:
+            return False
 
     def remove(self, path: Path) -> None:
         """Removes a file."""

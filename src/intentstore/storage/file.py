@@ -11,7 +11,7 @@ import contextlib
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ class FileStorage:
     """Keeps one graph of a file store. What it acknowledged is on stable storage (``durability="full"``)."""
 
     capabilities = Capabilities(
-        persistent=True, multi_process=True, searches_text=True, compacts=True, keeps_aside=True
+        persistent=True, multi_process=True, searches_text=True, compacts=True, keeps_aside=True, replaces=True
     )
 
     def __init__(
@@ -218,6 +218,27 @@ class FileStorage:
             if not isinstance(cause, Full):
                 self._die(cause)
             raise
+
+    def replace(self, commits: Iterable[Commit], *, then: Callable[[Revision], Iterable[Commit]] | None = None) -> None:
+        """Makes the graph hold exactly these commits, and what then comes behind them, by one exchange of folders."""
+        self._check_writable()
+        with self._translated("restoring"):
+            self._lane.alone(lambda: self._replace(commits, then))
+
+    def _replace(self, commits: Iterable[Commit], then: Callable[[Revision], Iterable[Commit]] | None) -> None:
+        from .replacing import building, exchange, fill
+
+        def make(place: Path) -> FileStorage:
+            return FileStorage(place, self._graph, durability=self._durability, new_id=self._new_id, disk=self._disk)
+
+        with building(self._disk, self._path, timeout_s=self._timeout_s) as spare:
+            last = fill(make(spare), commits)
+            with self._hold.held():
+                if then is not None:
+                    fill(make(spare), then(last))
+                self._at.segments.end()  # so that those who follow this journal see that it is not the place any more
+                exchange(self._disk, Home(self._disk, spare).folder(self._graph), self._at.folder)
+            self._hold.move_over()
 
     # --- following the journal ---
 

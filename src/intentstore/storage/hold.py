@@ -60,6 +60,10 @@ class Hold:
         """Holds the lock; inside, the index is what the journal says and nobody else appends."""
         at = self._at
         self._disk.lock(self._fd, timeout_s=self._timeout_s)
+        while not at.segments.in_place():
+            self._disk.unlock(self._fd)
+            self.move_over()
+            self._disk.lock(self._fd, timeout_s=self._timeout_s)
         try:
             with at.lock:
                 if not at.is_current():
@@ -69,6 +73,15 @@ class Hold:
         finally:
             at.still = False
             self._disk.unlock(self._fd)
+
+    def move_over(self) -> None:
+        """Lets go of a folder that was put by for another, and enters the one that is in its place."""
+        at = self._at
+        with at.lock:
+            at.segments.leave()
+            self.release()
+            self._fd = self._disk.open_append(at.folder / "lock", create=True)
+            at.load()
 
     def _catch_up(self) -> None:
         at, segment = self._at, self._at.segments.place.segment

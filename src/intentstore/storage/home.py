@@ -69,7 +69,7 @@ class Home:
                 )
             self._make(marker, timeout_s)
         check_directory(self.path)
-        if self._version_of(marker) < VERSION and not read_only:
+        if self.version() < VERSION and not read_only:
             self._make(marker, timeout_s)
 
     def _make(self, marker: Path, timeout_s: float) -> None:
@@ -85,13 +85,17 @@ class Home:
         fd = self.disk.open_append(self.path / "lock", create=True)
         try:
             self.disk.lock(fd, timeout_s=timeout_s)
-            if not self.disk.is_there(marker) or self._version_of(marker) < VERSION:
+            if not self.disk.is_there(marker) or self.version() < VERSION:
                 self.disk.make_directory(self.path / "graphs")
                 self.disk.write_whole(marker, b'{"intentstore":%d,"encoding":"json"}\n' % VERSION)
         finally:
             self.disk.close(fd)
 
-    def _version_of(self, marker: Path) -> int:
+    def version(self) -> int:
+        """Returns the format of the store; one that cannot be read here is `TooNew`, no store `Unavailable`."""
+        marker = self.path / "format.json"
+        if not self.disk.is_there(marker):
+            raise Unavailable(f"no file store at {self.path}", hint="name another place", path=str(self.path))
         try:
             found = json.loads(self.disk.read_whole(marker))
             version, encoding = found["intentstore"], found["encoding"]

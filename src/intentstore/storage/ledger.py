@@ -154,6 +154,8 @@ def settle(batch: Batch, base: Base, *, last: Revision, new_id: Callable[[], str
             revision=revision,
             last=last,
         )
+    if batch.whole is not None:
+        return _taken_over(batch.whole, base)
     commit = Commit(revision=revision, id=batch.id or new_id(), at=batch.at, actor=batch.actor, reason=batch.reason)
     draft = Draft(base)
     header = header_bytes(commit)
@@ -174,6 +176,24 @@ def settle(batch: Batch, base: Base, *, last: Revision, new_id: Callable[[], str
         guard(base, draft, kept)
     whole = replace(commit, changes=tuple(kept), hash=commit_hash(header, hashes))
     return Settled(whole, bodies, draft)
+
+
+def _taken_over(commit: Commit, base: Base) -> Settled:
+    """Returns a folded commit as it is, if its hash proves it."""
+    if not is_whole(commit):
+        raise Conflict(f"commit {commit.revision} does not match its hash", hint="verify the source")
+    return Settled(commit, [encode_change(change) for change in commit.changes], replayed(commit, base))
+
+
+def is_whole(commit: Commit) -> bool:
+    """True when a commit's hash is that of its content; of a folded one, that what is left is part of it."""
+    header = header_bytes(commit)
+    hashes = [change_hash(header, encode_change(change)) for change in commit.changes]
+    if commit.folded:
+        whole = iter(commit.folded)
+        if not all(each in whole for each in hashes):  # in their order
+            return False
+    return commit_hash(header, commit.folded or hashes) == commit.hash
 
 
 def _expand(changes: Sequence[Change], draft: Draft) -> Iterator[Change]:
@@ -301,6 +321,25 @@ def entries_of(commit: Commit, subjects: set[Subject]) -> Iterator[Entry]:
             )
 
 
+def as_batch(commit: Commit) -> Batch:
+    """Returns the batch that makes the same commit again, in another place, at its own revision."""
+    return Batch(
+        whole=commit if commit.folded else None,
+        changes=tuple([replace(change, before=0, prev="", expected=None) for change in commit.changes]),
+        at=commit.at,
+        id=commit.id,
+        actor=commit.actor,
+        reason=commit.reason,
+        revision=commit.revision,
+    )
+
+
+def check_same(commit: Commit, copy: Commit) -> None:
+    """Raises `Conflict` unless the copy of a commit came out with its hash."""
+    if commit.hash != copy.hash:
+        raise Conflict(f"revision {commit.revision} came out different in the copy", hint="verify the source")
+
+
 # --- Verification ----------------------------------------------------------------------------------
 
 
@@ -310,6 +349,8 @@ class ChainCheck:
     def __init__(self) -> None:
         self.ends: dict[Subject, Head] = {}
         self.last: Revision = 0
+        self._folded = True
+        """Every commit so far was folded: what its changes continue is not there any more."""
 
     def follow(self, commit: Commit) -> Iterator[Problem]:
         """Yields what is wrong with the next commit of the log."""
@@ -318,6 +359,10 @@ class ChainCheck:
             yield Problem(where, f"comes after revision {self.last}")
         self.last = max(self.last, commit.revision)
         header = header_bytes(commit)
+        if commit.folded:
+            yield from self._follow_folded(commit, header, where)
+            return
+        self._folded = False
         hashes = []
         for change in commit.changes:
             head = self.ends.get(change.subject, NO_HEAD)
@@ -331,3 +376,11 @@ class ChainCheck:
             self.ends[change.subject] = Head(commit.revision, digest)
         if commit_hash(header, hashes) != commit.hash:
             yield Problem(where, "its content does not match its hash")
+
+    def _follow_folded(self, commit: Commit, header: bytes, where: str) -> Iterator[Problem]:
+        if not self._folded:
+            yield Problem(where, "is folded, though a commit before it is not")
+        if not is_whole(commit):
+            yield Problem(where, "its content does not match its hash")
+        for change in commit.changes:
+            self.ends[change.subject] = Head(commit.revision, change_hash(header, encode_change(change)))

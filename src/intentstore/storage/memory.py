@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..ground.change import Batch, Commit, Entry, Guard
@@ -18,7 +18,7 @@ from ..ground.types import Edge, Intent, IntentId, IntentStatus, Revision
 from ..ground.values import Map
 from .aside import checked, chosen
 from .index import Index
-from .ledger import ChainCheck, entries_of, settle
+from .ledger import ChainCheck, as_batch, check_same, entries_of, settle
 
 
 class _Room:
@@ -40,7 +40,7 @@ _shared_lock = threading.Lock()
 class MemoryStorage:
     """Keeps one graph in memory. What it acknowledged lives as long as the process, and no longer."""
 
-    capabilities = Capabilities(searches_text=True, notifies=True, keeps_aside=True)
+    capabilities = Capabilities(searches_text=True, notifies=True, keeps_aside=True, replaces=True)
 
     def __init__(
         self,
@@ -95,6 +95,21 @@ class MemoryStorage:
     def apply_all(self, batches: Sequence[Batch]) -> list[Commit]:
         """Applies batches in order; stops at the first refused."""
         return [self.apply(batch) for batch in batches]
+
+    def replace(self, commits: Iterable[Commit], *, then: Callable[[Revision], Iterable[Commit]] | None = None) -> None:
+        """Makes the graph hold exactly these commits, and what then comes behind them."""
+        room = self._writable()
+        fresh = MemoryStorage(new_id=self._new_id)
+        fresh.open()
+        for commit in commits:
+            check_same(commit, fresh.apply(as_batch(commit)))
+        new = fresh._here()
+        with room.lock:
+            for commit in then(fresh.revision) if then is not None else ():
+                check_same(commit, fresh.apply(as_batch(commit)))
+            room.index, room.log, room.by_id = new.index, new.log, new.by_id
+            room.aside.clear()
+            room.grown.notify_all()
 
     def fetch(self, ids: Sequence[IntentId]) -> list[Intent | None]:
         """Returns the intents in the order of the ids, None for each that is not there."""

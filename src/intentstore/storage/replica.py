@@ -84,6 +84,8 @@ class Replica:
             self.load()  # another process took back what it had written, on a full disk
         else:
             self._replay(self.index)
+        if self.segments.at_end and not self.segments.in_place():
+            self.load()  # another folder was put in the place of this one
 
     def _replay(self, index: Index) -> None:
         """Lays what follows in the journal over the index."""

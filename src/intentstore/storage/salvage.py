@@ -13,13 +13,14 @@ from pathlib import Path
 
 import msgspec
 
-from ..codec import change_hash, commit_hash, decode_commit, encode_change, header_bytes
+from ..codec import decode_commit
 from ..ground.change import Change, Commit, Define, Drop, Head, Link, Put, Subject, Unlink
 from ..ground.errors import IntentStoreError, Unavailable
 from ..ground.protocol import Problem
 from .disk import Disk
 from .home import Home
 from .journal import whole_frames
+from .ledger import is_whole
 from .snapshot import read_snapshot, snapshots
 
 
@@ -31,12 +32,6 @@ class Remnant(msgspec.Struct, frozen=True):
 
 
 Whole = Commit | Remnant | Problem
-
-
-def is_whole(commit: Commit) -> bool:
-    """True when a commit's hash is that of its content."""
-    header = header_bytes(commit)
-    return commit_hash(header, [change_hash(header, encode_change(each)) for each in commit.changes]) == commit.hash
 
 
 # --- a file store ---
@@ -104,10 +99,10 @@ def _salvage_snapshot(folder: Path, graph: str, disk: Disk) -> Iterator[Remnant 
         return
 
 
-def _removal(subject: Subject) -> Drop | Unlink:
+def _removal(subject: Subject) -> Change:
     if isinstance(subject, str):
         return Drop(id=subject)
-    assert len(subject) == 3  # a grave is an intent's or an edge's
+    assert len(subject) == 3  # definitions that were taken away are among the defined
     return Unlink(source=subject[0], type=subject[1], target=subject[2])
 
 

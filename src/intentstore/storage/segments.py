@@ -87,6 +87,10 @@ class Segments:
         if left >= 0:
             self.disk.close(left)
 
+    def in_place(self) -> bool:
+        """True unless another folder was put in the place of the one whose journal is open. 3 us."""
+        return self.disk.is_still(self.fd, self.path(self.place.segment))
+
     def leave(self) -> None:
         """Closes the open file."""
         fds, self.fd, self._left = [fd for fd in (self.fd, self._left) if fd >= 0], -1, -1
@@ -151,8 +155,8 @@ class Segments:
                 self.at_end = frame.body.startswith(b'{"end"')
                 if frame.body.startswith(b'{"revision"'):
                     yield frame
-            if not self.at_end or not self.disk.is_there(self.path(self.place.revision + 1)):
-                return
+            if not self.at_end or not self.disk.is_there(self.path(self.place.revision + 1)) or not self.in_place():
+                return  # where the folder was put by for another, the next file is another log's
             following = Place(self.place.revision + 1, 0, self.place.revision, self.place.sum)
             self.enter(following, writable=writable)
 

@@ -8,9 +8,10 @@ what a change means is `ledger`'s. Full text is FTS5 over the same words that ev
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,14 +23,14 @@ from ..codec import decode_commit, decode_intent
 from ..ground.change import Batch, Commit, Entry, Guard
 from ..ground.errors import Busy, Closed, Corrupt, Full, IntentStoreError, ReadOnly, StorageError, Unavailable
 from ..ground.identity import uuid7
-from ..ground.protocol import Capabilities, Problem, Reader
+from ..ground.protocol import Capabilities, Diagnosis, Problem, Reader
 from ..ground.query import Found, Hit, IntentFilter, Page, Sort, Walk, searchable, words, write_cursor
 from ..ground.types import Edge, Intent, IntentId, IntentStatus, Revision
 from ..ground.values import Map
 from .aside import checked
 from .disk import storage_error
 from .group import Lane, Ticket
-from .ledger import entries_of
+from .ledger import as_batch, check_same, entries_of
 from .settling import Group, settle_group
 from .sqlite_connections import Connections, roll_back, transaction
 from .sqlite_query import Asked, counting, matching, selecting
@@ -37,6 +38,7 @@ from .sqlite_rows import Base, Laying, Statements, definitions, edges_at, is_tex
 from .sqlite_verify import problems, subject_of
 from .words import snippet
 
+_TOGETHER = 500
 _BEST = Sort("relevance", descending=True)
 _alive: weakref.WeakSet[SqliteStorage] = weakref.WeakSet()
 
@@ -56,7 +58,7 @@ class SqliteStorage:
     """
 
     capabilities = Capabilities(
-        persistent=True, multi_process=True, searches_text=True, compacts=True, keeps_aside=True
+        persistent=True, multi_process=True, searches_text=True, compacts=True, keeps_aside=True, replaces=True
     )
 
     def __init__(
@@ -201,6 +203,36 @@ class SqliteStorage:
         if (cause is not None and not isinstance(cause, Full | Busy)) or not rolled_back:
             self._dead = cause or StorageError(f"{self._path}: writing was interrupted", hint="open the store again")
 
+    def replace(self, commits: Iterable[Commit], *, then: Callable[[Revision], Iterable[Commit]] | None = None) -> None:
+        """Makes the graph hold exactly these commits, and what then comes behind them, in one transaction."""
+        self._check_writable()
+
+        def everything() -> Iterator[Commit]:  # read when nobody else can write any more
+            last = 0
+            for commit in commits:
+                last = commit.revision
+                yield commit
+            yield from then(last) if then is not None else ()
+
+        self._lane.alone(lambda: self._replace(everything()))
+
+    def _replace(self, commits: Iterable[Commit]) -> None:
+        self._check_writable()
+        connection, rest = self._at.writer, iter(commits)
+        with self._translated("writing"):
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                connection.execute(self._sql.clear)
+                while some := list(itertools.islice(rest, _TOGETHER)):
+                    tickets = [Ticket(as_batch(commit), None) for commit in some]
+                    self._write(connection, tickets, stop=True).acknowledge()
+                    for commit, ticket in zip(some, tickets, strict=True):
+                        check_same(commit, ticket.result())
+                connection.execute("COMMIT")
+            except BaseException as error:
+                self._fail(connection, error)
+                raise
+
     # --- reading ---
 
     @contextlib.contextmanager
@@ -224,7 +256,7 @@ class SqliteStorage:
                 body = connection.execute(self._sql.fetch, (ids[0],)).get
             finally:
                 self._at.give_back(connection)
-        except (apsw.Error, IndexError, UnicodeEncodeError):
+        except (apsw.Error, IndexError, UnicodeError):
             return self._fetch_many(ids)
         return [None if body is None else decode_intent(body)]
 
@@ -289,6 +321,8 @@ class SqliteStorage:
                 return
             for _, _, body in some:
                 yield decode_commit(body)
+            if some[-1][0] <= since:
+                raise Corrupt(str(self._path), f"the log goes back from revision {since} to {some[-1][0]}")
             since = some[-1][0]
 
     def trail(self, id: IntentId) -> list[Entry]:
@@ -381,6 +415,18 @@ class SqliteStorage:
     def _bytes(self) -> int:
         return self._at.beside("") + self._at.beside("-wal")
 
+    def examine(self) -> Iterator[Diagnosis]:
+        """Yields what there is to say of the file, the library and its settings."""
+        from .examine import examine_place
+        from .sqlite_examine import examine_settings
+
+        yield from examine_place(self._path)
+        with self._reading() as connection:
+            found = list(
+                examine_settings(connection, synchronous=self._at.synchronous, log_bytes=self._at.beside("-wal"))
+            )
+        yield from found
+
     def graphs(self) -> list[str]:
         """Returns the names of the graphs in the same store."""
         with self._reading() as connection:
@@ -433,3 +479,5 @@ class SqliteStorage:
             raise self._at.storage_error(error, doing) from error
         except OSError as error:
             raise storage_error(error, self._path, doing) from error
+        except UnicodeDecodeError as error:
+            raise Corrupt(str(self._path), f"{doing} found what is no text: {error}") from error

@@ -81,10 +81,11 @@ SELECT name FROM graphs ORDER BY name;
 SELECT coalesce(max(key) & 0xffffffffffff, 0) FROM commits WHERE key BETWEEN {g} << 48 AND {g} << 48 | 0xffffffffffff;
 
 -- name: fetch
-SELECT body FROM intents WHERE graph = {g} AND id = ?1;
+-- A body that reads NULL is damage, not absence.
+SELECT coalesce(body, '') FROM intents WHERE graph = {g} AND id = ?1;
 
 -- name: fetch_many
-SELECT id, body FROM intents WHERE graph = {g} AND id IN (SELECT value FROM json_each(?1));
+SELECT id, coalesce(body, '') FROM intents WHERE graph = {g} AND id IN (SELECT value FROM json_each(?1));
 
 -- name: intent_row
 SELECT key, body, head, hash FROM intents WHERE graph = {g} AND id = ?1
@@ -198,6 +199,16 @@ SELECT body FROM definitions WHERE graph = {g} AND substr(name, 1, length(?1)) =
 
 -- name: all_definitions
 SELECT name, head, hash, body FROM definitions WHERE graph = {g};
+
+-- name: clear
+DELETE FROM intents WHERE graph = {g};
+DELETE FROM labels WHERE graph = {g};
+DELETE FROM edges WHERE graph = {g};
+DELETE FROM graves WHERE graph = {g};
+DELETE FROM definitions WHERE graph = {g};
+DELETE FROM aside WHERE graph = {g};
+DELETE FROM commits WHERE graph = {g};
+INSERT INTO fts_{g} (fts_{g}) VALUES ('delete-all');
 
 -- name: aside_put
 INSERT INTO aside (graph, space, name, value) VALUES ({g}, ?1, ?2, ?3)

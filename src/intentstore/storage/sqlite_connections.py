@@ -17,6 +17,7 @@ import apsw
 
 from ..ground.errors import Busy, Closed, Corrupt, Full, IntentStoreError, ReadOnly, StorageError, TooNew, Unavailable
 from .disk import Disk
+from .older import keep_sqlite_copy
 from .sqlite_query import FUNCTIONS
 from .sqlite_rows import texts
 from .sqlite_wal import write_again
@@ -32,6 +33,19 @@ _PAUSE_S, _LONGEST_PAUSE_S = 0.0002, 0.005
 _LEVELS = {1: "normal", 2: "full"}
 _READ_ONLY = apsw.SQLITE_OPEN_READONLY
 _READ_WRITE = apsw.SQLITE_OPEN_READWRITE
+
+
+def version_of(path: Path) -> int:
+    """Returns the format an SQLite store says it has; changes nothing."""
+    if not path.is_file():
+        raise Unavailable(f"no SQLite store at {path}", hint="name another place", path=str(path))
+    connection = apsw.Connection(str(path), flags=_READ_ONLY)
+    try:
+        return int(str(connection.pragma("user_version")))
+    except (apsw.NotADBError, apsw.CorruptError) as error:
+        raise Corrupt(str(path), f"cannot be read: {error}") from error
+    finally:
+        connection.close()
 
 
 class Connections:
@@ -160,7 +174,10 @@ class Connections:
         self.synchronous = _LEVELS[level]
 
     def _upgrade(self, connection: apsw.Connection) -> None:
-        """Brings older tables to the present version, a step at a time, each whole or not at all."""
+        """Brings older tables to the present version, each step whole or not at all; keeps a copy first."""
+        found = connection.pragma("user_version")
+        if found < VERSION:
+            keep_sqlite_copy(self.path, int(found))
         while connection.pragma("user_version") < VERSION:
             with transaction(connection, "IMMEDIATE"):
                 version = connection.pragma("user_version")

@@ -41,8 +41,10 @@ def problems(connection: apsw.Connection, sql: Statements) -> Iterator[Problem]:
             yield Problem(_name(subject), "is in the log but not in the tables")
         yield from _grave_problems(connection, sql, check)
         yield from _definition_problems(connection, sql, check, defined)
-    except (apsw.CorruptError, apsw.NotADBError) as error:
+    except (apsw.CorruptError, apsw.NotADBError, UnicodeDecodeError) as error:
         yield Problem("sqlite", str(error))
+    except (TypeError, AttributeError) as error:  # a column that is never NULL reads so
+        yield Problem("sqlite", f"a row cannot be read: {error}")
     except Corrupt as error:
         yield Problem(str(error.where), str(error.what))
 
@@ -80,6 +82,8 @@ def _log_problems(
                     defined[change.name] = change.value
                 elif type(change) is not Note:
                     standing.pop(change.subject, None)
+        if some[-1][0] <= since:
+            raise Corrupt("sqlite", f"the log goes back from revision {since} to {some[-1][0]}")
         since = some[-1][0]
 
 

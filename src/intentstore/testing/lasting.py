@@ -7,11 +7,12 @@ import threading
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from ..ground.change import Put
-from ..ground.errors import Closed, StaleRevision
-from ..ground.protocol import Compacts, Descends, IntentStorage, ListsGraphs, Notifies, SearchesText
+from ..ground.errors import Closed, Conflict, StaleRevision
+from ..ground.protocol import Compacts, Descends, IntentStorage, ListsGraphs, Notifies, Replaces, SearchesText
 from ..ground.query import IntentFilter
 from .base import Claims, needs
 from .driver import Call, calls
@@ -196,6 +197,54 @@ class LastingClaims(Claims):
         storage.close()
         waiting.join(30)
         assert [type(each) for each in told] == [Closed]
+
+    # --- replacing ---
+
+    @needs("replaces")
+    def test_a_log_takes_the_place_of_another(self, storage: IntentStorage, tmp_path: Path) -> None:
+        assert isinstance(storage, Replaces)
+        eventful(storage)
+        log, before = list(storage.entries()), state(storage)
+        other = self.make(tmp_path, "other")
+        other.open()
+        assert isinstance(other, Replaces)
+        put(other, "z", "a", id="theirs")
+        other.replace(log)
+        assert (state(other), list(other.entries())) == (before, log)
+        assert other.commit("theirs") is None
+        assert other.trail("a") == storage.trail("a")
+        put(other, "new")
+        assert list(other.verify()) == []
+        assert state(storage) == before
+        other.replace(log[:3], then=lambda last: log[last:])
+        assert (state(other), list(other.entries())) == (before, log)
+        other.replace([])
+        assert (ids(other), other.revision) == ([], 0)
+        other.close()
+
+    @needs("replaces")
+    def test_a_log_that_does_not_come_out_the_same_replaces_nothing(self, storage: IntentStorage) -> None:
+        assert isinstance(storage, Replaces)
+        eventful(storage)
+        log, before = list(storage.entries()), state(storage)
+        forged = [*log[:-1], msgspec.structs.replace(log[-1], hash="0" * 64)]
+        with pytest.raises(Conflict):
+            storage.replace(forged)
+        assert (state(storage), list(storage.entries())) == (before, log)
+        put(storage, "new")
+        assert list(storage.verify()) == []
+
+    @needs("replaces", "persistent")
+    def test_what_was_put_in_place_is_there_after_reopening(self, storage: IntentStorage, tmp_path: Path) -> None:
+        assert isinstance(storage, Replaces)
+        put(storage, "a", id="c1")
+        log = list(storage.entries())
+        put(storage, "b", id="c2")
+        storage.replace(log)
+        again = self.reopen(storage, tmp_path)
+        assert [commit.id for commit in again.entries()] == ["c1"]
+        assert list(again.verify()) == []
+        again.close()
 
     # --- several at once ---
 

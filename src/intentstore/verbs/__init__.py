@@ -19,7 +19,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "past": ("The past", ("diff", "undo", "blame", "timeline")),
     "files": ("In and out", ("import", "export", "apply")),
     "care": ("The store", ("init", "backup", "restore", "copy", "compact", "stats")),
-    "trust": ("Trust in it", ("verify", "seal", "prove", "repair", "doctor")),
+    "trust": ("Trust in it", ("verify", "seal", "prove", "repair", "migrate", "doctor")),
 }
 """By the module that declares them: the title of the group, and its verbs in order."""
 

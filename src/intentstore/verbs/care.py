@@ -26,13 +26,13 @@ def backup(session: Session, /, *, file: str, since: str | None = None, no_histo
         return _told(session.graph.backup(file, since=since, history=not no_history, progress=progress))
 
 
-def restore(session: Session, /, *, file: str, into: str | None = None) -> Result:
+def restore(session: Session, /, *, file: str, into: str | None = None, replace: bool = False) -> Result:
     """Fills an empty graph from a backup."""
     if not Path(file).is_file():
         raise FieldInvalid("file", f"{file} is not there", hint="name the backup")
     graph = session.open(into or session.where, create=True)
     with session.progress(f"restoring {file}") as progress:
-        return _told(graph.restore(file, progress=progress))
+        return _told(graph.restore(file, replace=replace, progress=progress))
 
 
 def copy(session: Session, /, *, url: str) -> Result:
@@ -42,9 +42,15 @@ def copy(session: Session, /, *, url: str) -> Result:
         return _told(session.graph.copy(target, progress=progress))
 
 
-def compact(session: Session, /) -> Result:
-    """Rewrites the store smaller; history stays."""
-    return _told(session.graph.compact())
+def compact(session: Session, /, *, keep: str | None = None) -> Result:
+    """Rewrites the store smaller; history stays, or is folded where it is older than what is kept."""
+    if keep is None:
+        return _told(session.graph.compact())
+    from ..ground.identity import utc_now
+    from .reading import read_when
+
+    now = utc_now()
+    return _told(session.graph.compact(keep=now - read_when(keep, "keep", now=now)))
 
 
 def stats(session: Session, /) -> Result:
@@ -95,11 +101,12 @@ VERBS = (
         (
             positional("file", "the backup"),
             Argument("into", "the store to fill; the one in use when left out", metavar="URL"),
+            flag("replace", "whatever the graph holds gives way, in one step"),
         ),
         writes=True,
         opens=False,
         about="Reads the backup whole and proves it before the first write; what is restored has the same seal.",
-        examples=("restore goals.backup --into sqlite:again.db",),
+        examples=("restore goals.backup --into sqlite:again.db", "restore goals.backup --replace"),
     ),
     Verb(
         "copy",
@@ -115,9 +122,11 @@ VERBS = (
         "make the store smaller and quicker to open",
         compact,
         "facts",
+        (Argument("keep", "fold what is older than this span, as 90d", metavar="SPAN"),),
         writes=True,
-        about="Rewrites the store; no history is lost.",
-        examples=("compact",),
+        about="Rewrites the store; no history is lost. With --keep, older history is folded: superseded changes go,\n"
+        "but their hashes stay, so that the history and every seal still verify; what an intent was before is gone.",
+        examples=("compact", "compact --keep 90d"),
     ),
     Verb(
         "stats",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..codec import jsonable
-from .declare import ID, Argument, Result, Session, Verb, positional
+from .declare import ID, Argument, Result, Session, Verb, flag, positional
 
 
 def seal(session: Session, /, *, file: str | None = None) -> Result:
@@ -38,6 +38,16 @@ def repair(session: Session, /, *, to: str | None = None) -> Result:
     if target == found.store:
         raise FieldInvalid("to", "is the store itself", hint="name a new place; the store stays as it is")
     return _told(repair_store(found.store, target, graph=session.graph_name or found.graph))
+
+
+def migrate(session: Session, /, *, dry_run: bool = False) -> Result:
+    """Brings the store to the present format."""
+    from ..locate import located
+    from ..opening import migrate_store
+
+    found = located(session.where)
+    plan = migrate_store(found.store, graph=session.graph_name or found.graph, dry_run=dry_run)
+    return {**_told(plan), "done": not dry_run}
 
 
 def doctor(session: Session, /) -> Result:
@@ -95,6 +105,18 @@ VERBS = (
         about="Reads the store without opening it and changes nothing in it. Every commit whose checksum and hash are\n"
         "right is brought over, and what a whole snapshot holds besides; all else is listed with its place.",
         examples=("repair", "repair --to rescued", "repair --to sqlite:rescued.db"),
+    ),
+    Verb(
+        "migrate",
+        "bring the store to the present format",
+        migrate,
+        "facts",
+        (flag("dry_run", "only say what would be done"),),
+        writes=True,
+        opens=False,
+        about="Keeps a copy of the store as it is beside it, then takes the steps, each whole or not at all. Opening\n"
+        "a store for writing does the same; this says so.",
+        examples=("migrate --dry-run", "migrate"),
     ),
     Verb(
         "doctor",
