@@ -58,6 +58,8 @@ class Connection(psycopg.Connection[Row]):
     about: About
     begin: Sequence[Asked] = ()
     """What a transaction of ours begins with, before its own words, where a session may not be told for good."""
+    limit: str = ""
+    """The server's limit to a statement of this session, where we have set one."""
     said: list[str]
     """The SQLSTATEs of warnings since the last COMMIT."""
     asks: psycopg.RawCursor[Row]
@@ -99,6 +101,18 @@ class Connection(psycopg.Connection[Row]):
                 self.pgconn.finish()
             raise
         return [list(cells(result)) for result in results]
+
+    @contextlib.contextmanager
+    def unhurried(self) -> Iterator[None]:
+        """Lets what is asked in the block take as long as it takes, here and on the server."""
+        self.until = float("inf")
+        if self.limit:
+            self.tell("SET statement_timeout = 0")
+        try:
+            yield
+        finally:
+            if self.limit and not self.closed:
+                self.tell(f"SET statement_timeout = '{self.limit}'")
 
     def roll_back(self) -> None:
         """Ends the transaction without a trace; a connection that cannot even do that is closed."""
@@ -151,6 +165,7 @@ class _Dialler:
             told = "".join(f", set_config('{name}', '{value}', false)" for name, value in {**limits, **_PLANS}.items())
             row = connection.rows(_ABOUT.format(set=told if lasting else ""))[0]
             connection.about = About(*row[:6])
+            connection.limit = limits["statement_timeout"] if lasting else ""
             local = {} if lasting else dict(limits)
             if self.relaxed or connection.about.synchronous == "off":
                 local["synchronous_commit"] = "off" if self.relaxed else "on"
@@ -204,9 +219,9 @@ class Lender:
         self._dialler.closed = True
         self._pool.close(timeout=1.0)
 
-    def deadline(self) -> float:
-        """Returns when something begun now must have ended."""
-        return time.monotonic() + self.place.timeout_s
+    def deadline(self, changes: int = 0) -> float:
+        """Returns when something begun now must have ended; a write of many changes has a millisecond more for each."""
+        return time.monotonic() + self.place.timeout_s + changes / 1000
 
     def take(self, until: float, *, patient: bool = True) -> Connection:
         """Returns a connection for the caller alone, to be given back; waits for one until the deadline.

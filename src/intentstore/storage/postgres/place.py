@@ -14,6 +14,13 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ...ground.errors import FieldInvalid
 
+_DEFAULTS: dict[str, str | int | None] = {
+    "application_name": "intentstore",
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
+"""A server that is gone is noticed within a minute even by what has no deadline."""
 _HINT = "write postgresql://USER:PASSWORD@HOST/DATABASE, with %40 for an @ in the password, %2F for a /"
 
 
@@ -55,7 +62,8 @@ def read_place(
     several = "," in str(params.get("host", "")) or "," in str(params.get("hostaddr", ""))
     if several:
         params.setdefault("target_session_attrs", "prefer-standby" if read_only else "read-write")
-    params.setdefault("application_name", "intentstore")
+    for name, value in _DEFAULTS.items():
+        params.setdefault(name, value)
     wait = timeout_s if timeout_s is not None else _number(options, "timeout_s", 30.0)
     params["connect_timeout"] = min(int(params.get("connect_timeout") or 0) or 3600, max(2, int(wait + 0.999)))
     return Place(

@@ -251,8 +251,12 @@ class PostgresStorage:
 
     def verify(self) -> Iterator[Problem]:
         """Yields what is wrong: the log from its first commit, and the tables against the log."""
-        found = self._here().ask(lambda connection: list(problems(connection, self._sql)), "verifying")
-        yield from found
+
+        def work(connection: Connection) -> list[Problem]:
+            with connection.unhurried():
+                return list(problems(connection, self._sql))
+
+        yield from self._here().ask(work, "verifying")
 
     def compact(self) -> Mapping[str, Any]:
         """Has the server clear away dead rows and renew its statistics, over all graphs; the log stays whole."""
@@ -260,8 +264,9 @@ class PostgresStorage:
 
         def work(connection: Connection) -> Mapping[str, Any]:
             before = connection.rows(self._sql.sizes)[0][1]
-            for table in ("intent_rows", "edge_rows", "commits", "graphs"):
-                connection.tell(f"VACUUM (ANALYZE) intentstore.{table}")
+            with connection.unhurried():
+                for table in ("intent_rows", "edge_rows", "commits", "graphs", "definitions", "aside"):
+                    connection.tell(f"VACUUM (ANALYZE) intentstore.{table}")
             return {"bytes_before": before, "bytes_after": connection.rows(self._sql.sizes)[0][1]}
 
         return self._reader.ask(work, "compacting")

@@ -30,7 +30,7 @@ _TOGETHER = 500
 
 def problems(connection: Connection, sql: Statements) -> Iterator[Problem]:
     """Yields everything that is wrong; what cannot be read is a problem too."""
-    connection.together([("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", ()), *connection.begin])
+    connection.tell("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     try:
         yield from _Check(connection, sql).all()
     except Corrupt as error:

@@ -35,6 +35,9 @@ _ALONE_AFTER = 4
 """Tries after which a group that is always outrun takes the graph for itself."""
 _COPY_FROM = 100
 """Rows of one kind from which COPY is quicker than arrays."""
+_MANY = 1000
+"""With more changes the server is not to limit a statement: their deadline is longer, and the client keeps it."""
+_UNLIMITED: Asked = ("SET LOCAL statement_timeout = 0", ())
 _Rows = tuple[str, list[tuple[Any, ...]]]
 """What is done, and to which rows."""
 _UNSURE = frozenset({"01000", "57P01", "57014"})
@@ -69,7 +72,7 @@ class Writer:
         """Returns the ticket for a batch, which has an id from now on: trying again is then one commit."""
         if batch.id is None:
             batch = msgspec.structs.replace(batch, id=self._new_id())
-        return Wish(batch, guard, self._lender.deadline())
+        return Wish(batch, guard, self._lender.deadline(len(batch.changes)))
 
     def run(self, group: list[Ticket], *, stop: bool = False) -> None:
         """Makes the group's commits, all durable, or gives each ticket its error; raises what is the whole group's."""
@@ -157,9 +160,11 @@ class _Attempt:
         alone = self._copying or self._tries > _ALONE_AFTER
         structural = alone or self._structural
         wanted = Wanted.by(self._wishes)
+        changes = sum(len(wish.batch.changes) for wish in self._wishes)
         begin = [
             (self._sql.begin, ()),
             *connection.begin,
+            *([_UNLIMITED] if changes > _MANY else []),
             (self._sql.write_alone if alone else self._sql.write_among_others, ()),
             *([(self._sql.hold_structure, ())] if structural else []),
             *([(self._sql.hold_definitions, ())] if wanted.definitions else []),
