@@ -459,6 +459,26 @@ def test_reads_from_a_standby_see_what_was_written_and_writing_goes_on_after_pro
             server.start()
 
 
+def test_a_dump_restored_on_another_server_goes_on_where_it_was(server: Server, database: str) -> None:
+    with open_graph(server.url(database)) as graph:
+        for n in range(40):
+            put(graph.storage, f"i{n}")
+        log = list(graph.entries())
+    dump = server.run("pg_dump", "-h", server.host, "-p", str(server.port), "-U", "postgres", database).stdout
+    other = Server().start()
+    try:
+        other.run("psql", "-h", other.host, "-U", "postgres", "-q", "-v", "ON_ERROR_STOP=1", "postgres", input=dump)
+        with open_graph(other.url(), read_only=True) as graph:
+            assert list(graph.entries()) == log
+        with open_graph(other.url()) as graph:
+            made = at_once(lambda at: put(graph.storage, f"after{at}"), 4)
+            assert min(commit.revision for commit in made) > log[-1].revision
+            assert len(list(graph.entries(log[-1].revision))) == 4
+            assert graph.verify().ok
+    finally:
+        other.remove()
+
+
 def _caught_up(standby: Server, database: str, revision: int) -> bool:
     with open_graph(standby.url(database), read_only=True) as reading:
         return reading.revision >= revision
