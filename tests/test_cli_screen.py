@@ -53,7 +53,7 @@ def test_every_verb_is_declared_once_where_the_table_says() -> None:
         declared = [each.name for each in import_module(f"intentstore.verbs.{module}").VERBS]
         assert sorted(declared) == sorted(names)
     contract = "init add show list count set note rm start done fail suspend archive reopen link unlink edges tree path"
-    contract += " impact critical-path conflicts cycles infer"
+    contract += " impact critical-path conflicts cycles infer watch"
     contract += " ready blocked search history log diff undo blame timeline"
     contract += " import export apply backup restore copy verify compact stats"
     contract += " seal prove repair migrate doctor"
@@ -207,6 +207,7 @@ def test_every_shape_is_painted_both_ways(graph: IntentGraph) -> None:
         "exported": {"intents": 1, "edges": 1},
         "facts": {"a": {"b": 1}, "c": None},
         "health": {"ok": False, "checks": [{"check": "c", "ok": False, "found": "f", "means": "m"}]},
+        "happened": {**commits[0], "actor": "ana", "reason": "why"},
         "hits": {"hits": [{"intent": intent, "score": 1.0, "snippet": ""}]},
         "impact": {"impact": [{"intent": intent, "distance": 1, "because": "blocks", "via": "a"}]},
         "imported": {"intents": 1, "edges": 1, "skipped": [{"line": 1, "id": None, "why": "odd"}]},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..measure import Row
-from . import awaited, cold, get, importing, listing, opening, past, postgres, relations, seed, store
+from . import awaited, cold, get, importing, listing, opening, past, postgres, relations, seed, store, watching
 
 ROWS: tuple[Row, ...] = (
     *store.ROWS,
@@ -17,6 +17,7 @@ ROWS: tuple[Row, ...] = (
     *seed.ROWS,
     *cold.ROWS,
     *awaited.ROWS,
+    *watching.ROWS,
 )
 
 

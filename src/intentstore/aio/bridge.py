@@ -14,16 +14,24 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from ..ground.errors import Unsupported
-from .lanes import Lanes
+from .lanes import Job, Lanes
 
 T = TypeVar("T")
 Work = Callable[[], T]
 
 
+class Takes(Protocol):
+    """Where a job is posted: `Lanes`, or whoever runs it in time."""
+
+    def post(self, job: Job) -> None:
+        """Has the job run, now or later, on another thread or this one."""
+        ...
+
+
 class Bridge(Protocol):
     """One event loop, as a graph sees it."""
 
-    async def run(self, lanes: Lanes, work: Work[T]) -> T:
+    async def run(self, lanes: Takes, work: Work[T]) -> T:
         """Runs the work on a lane and returns its result or raises its error.
 
         Cancelled before the work began, it never begins; cancelled later, the work goes on to its end by itself.
@@ -90,7 +98,7 @@ class AsyncioBridge:
             os.set_blocking(fd, False)
         loop.add_reader(self._heard, self._land)
 
-    async def run(self, lanes: Lanes, work: Work[T]) -> T:
+    async def run(self, lanes: Takes, work: Work[T]) -> T:
         job = self._job(work)
         lanes.post(job)
         result: T = await job.waiter
@@ -159,7 +167,7 @@ class TrioBridge:
         self.outcome: Any = outcome
         self._token = trio.lowlevel.current_trio_token()
 
-    async def run(self, lanes: Lanes, work: Work[T]) -> T:
+    async def run(self, lanes: Takes, work: Work[T]) -> T:
         await self.trio.lowlevel.checkpoint_if_cancelled()
         result: T = await self._run(lanes, self._job(work))
         return result
@@ -174,7 +182,7 @@ class TrioBridge:
             raise _elsewhere()
         return _TrioJob(work, self.trio.lowlevel.current_task(), self)
 
-    async def _run(self, lanes: Lanes, job: _TrioJob) -> Any:
+    async def _run(self, lanes: Takes, job: _TrioJob) -> Any:
         def abort(_: Any) -> Any:
             job.dropped = True
             return self.trio.lowlevel.Abort.SUCCEEDED

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ..graph.graph import IntentGraph
 from ..graph.transaction import Transaction
+from ..ground.change import Commit
 from ..ground.errors import Closed, FieldInvalid
 from ..ground.protocol import IntentStorage, Peeks
 from ..ground.types import Intent, IntentId, Revision
 from .bridge import Bridge, Work
 from .lanes import PACE, Lanes
-from .verb import like, reading, streaming, writing
+from .news import News
+from .verb import AT_ONCE, like, reading, streaming, writing
 
 if TYPE_CHECKING:
     from ..graph import transfer
@@ -66,6 +68,7 @@ class AsyncIntentGraph:
         self._readers: Lanes = Lanes("read", most=READERS) if beside is None else beside._readers  # noqa: SLF001  its own kind
         self._writers = lanes
         self._peek = graph.storage.peek if isinstance(graph.storage, Peeks) else None
+        self._news = News(graph.storage)
         self._turn_at = 0.0
         self._closed = False
         if beside is None:
@@ -116,8 +119,11 @@ class AsyncIntentGraph:
             if self._beside is None:
                 PACE.relax()
                 await self._bridge.end(self._writers, self._end)
+            elif not self._beside._closed:  # noqa: SLF001  its own kind
+                await self._bridge.run(self._readers, self._news.stop)
 
     def _end(self) -> None:
+        self._news.stop()
         for lanes in (self._readers, self._writers):
             lanes.stop()
         self.sync.close()
@@ -220,6 +226,23 @@ class AsyncIntentGraph:
     wait_for = reading(IntentGraph.wait_for)
     commit = reading(IntentGraph.commit)
 
+    @like(IntentGraph.watch)
+    async def watch(
+        self, since: Revision | None = None, *, timeout_s: float | None = None, patience_s: float = 60.0
+    ) -> AsyncGenerator[Commit, None]:
+        watch = await self._read(lambda: self.sync.watch(since, timeout_s=timeout_s, patience_s=patience_s))
+        parking = self._news.after(watch)
+        while True:
+            block = await self._read(lambda: watch.take(AT_ONCE))
+            if not block and parking.is_over:
+                return
+            for commit in block:
+                yield commit
+            if block:
+                parking = self._news.after(watch)
+            else:
+                await self._bridge.run(parking, _nothing)
+
     # --- time ---
 
     @like(IntentGraph.at)
@@ -253,6 +276,10 @@ class AsyncIntentGraph:
     doctor = reading(IntentGraph.doctor)
     stats = reading(IntentGraph.stats)
     graphs = reading(IntentGraph.graphs)
+
+
+def _nothing() -> None:
+    """The work of a job that only waits."""
 
 
 def _plain(result: T) -> T:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -47,8 +47,23 @@ def _run(words: Sequence[str]) -> int:
         if asked.verb.opens:
             _ = session.graph
         result = asked.verb.run(session, **asked.given)
+        if asked.verb.streams:
+            return _stream(asked, asked.verb, result)
         _show(asked, asked.verb, result, session)
     return NOT_OK if result.get("ok") is False else 0
+
+
+def _stream(asked: Asked, verb: Verb, results: Iterator[dict[str, Any]]) -> int:
+    """Tells each result when it comes: a JSON document a line, but for a person at a terminal."""
+    drawn = not asked.json and sys.stdout is not None and sys.stdout.isatty()
+    for result in results:
+        if drawn:
+            from .plain import text_of
+
+            _print(text_of(verb.shape, result))
+        else:
+            _print(_document(result))
+    return 0
 
 
 def _show(asked: Asked, verb: Verb, result: dict[str, Any], session: CommandSession) -> None:

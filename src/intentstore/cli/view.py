@@ -139,6 +139,14 @@ def _commits(result: Mapping[str, Any], short: Short, when: Short) -> list[Block
     return found
 
 
+def _happened(result: Mapping[str, Any], short: Short, when: Short) -> list[Block]:
+    changes = result.get("changes", [])
+    what = _change(changes[0], short) if len(changes) == 1 else f"{len(changes)} changes"
+    who = f"  {result['actor']}" if "actor" in result else ""
+    why = f"  ({result['reason']})" if "reason" in result else ""
+    return [Line(f"{result['revision']}  {when(result['at'])}{who}  {what}{why}")]
+
+
 def _commit(result: Mapping[str, Any], short: Short, when: Short) -> list[Block]:
     if result["commit"] is None:
         return [Line("no changes, so no commit")]
@@ -206,6 +214,7 @@ _SHAPES: dict[str, Callable[[Mapping[str, Any], Short, Short], list[Block]]] = {
     "blocked": _blocked,
     "commit": _commit,
     "commits": _commits,
+    "happened": _happened,
     "conflicts": view_fleet.conflicts,
     "count": _count,
     "critical_path": view_fleet.critical_path,

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     )
     from .doctor import Health
     from .seal import Seal
+    from .watch import Watch
 
 _ANY = Walk()
 _PAGE = 10_000
@@ -439,6 +440,19 @@ class IntentGraph:
         from .arrival import wait_for
 
         wait_for(self.storage, revision, timeout_s=timeout_s)
+
+    def watch(
+        self, since: Revision | None = None, *, timeout_s: float | None = None, patience_s: float = 60.0
+    ) -> Watch:
+        """Yields commits as they happen, of every process, in order: after ``since``, else from now on.
+
+        It goes on for ever, or until none came for ``timeout_s``. None is missed: begun again after the revision of the
+        last commit seen, it goes on there. A store that cannot be reached is tried again for ``patience_s``.
+        """
+        from .watch import Watch
+
+        begin = self.storage.revision if since is None else since
+        return Watch(self.storage, begin, timeout_s=timeout_s, patience_s=patience_s)
 
     def commit(self, id: str) -> Commit | None:
         """Returns the commit with this commit id, or None."""

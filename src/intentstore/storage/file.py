@@ -24,6 +24,7 @@ from ..ground.query import Found, Hit, IntentFilter, Page, Walk
 from ..ground.types import Edge, Intent, IntentId, IntentStatus, Revision
 from ..ground.values import Map
 from .aside import Aside, checked, chosen
+from .bell import Bell
 from .disk import Disk, storage_error
 from .group import Lane, Ticket
 from .hold import Hold
@@ -52,6 +53,7 @@ class FileStorage:
 
     capabilities = Capabilities(
         persistent=True, multi_process=True, searches_text=True, compacts=True, keeps_aside=True, replaces=True
+        persistent=True, multi_process=True, searches_text=True, compacts=True, keeps_aside=True, notifies=True
     )
 
     def __init__(
@@ -73,6 +75,7 @@ class FileStorage:
         self._at, self._hold, self._upkeep = self._ready()
         self._aside = Aside(self._disk, self._at.folder)
         self._lane: Lane[Any] = Lane(self._run)
+        self._bell = Bell()
         self._opened = self._forked = False
         self._dead: IntentStoreError | None = None
 
@@ -206,6 +209,7 @@ class FileStorage:
     def _publish(self, settled: Group, size: int) -> None:
         self._at.publish(settled, size)
         settled.acknowledge()  # before the upkeep: whatever comes of that, these commits stand
+        self._bell.ring()
         with contextlib.suppress(OSError):  # the commits stand; if need be the handle is dead, or it is tried again
             self._keep_up(self._upkeep.after_a_commit)
 
@@ -354,6 +358,10 @@ class FileStorage:
         with self._at.lock, self._translated("reading"):
             return chosen(self._aside.read(space), keys)
 
+    def wait(self, since: Revision, timeout_s: float) -> bool:
+        """Returns True as soon as there is a commit after ``since``, False when the time is over."""
+        return self._bell.wait(lambda: self.revision > since, timeout_s)
+
     # --- care ---
 
     def verify(self) -> Iterator[Problem]:
@@ -425,7 +433,7 @@ class FileStorage:
         """Marks the store as one of the parent process, which this process must not use."""
         self._forked = True
         # Another thread of the parent may have held these, and is not here to let them go.
-        self._lane, self._at.lock = Lane(self._run), threading.RLock()
+        self._lane, self._bell, self._at.lock = Lane(self._run), Bell(), threading.RLock()
 
     def _check_open(self) -> None:
         if self._forked:

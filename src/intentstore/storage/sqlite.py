@@ -28,6 +28,7 @@ from ..ground.query import Found, Hit, IntentFilter, Page, Sort, Walk, searchabl
 from ..ground.types import Edge, Intent, IntentId, IntentStatus, Revision
 from ..ground.values import Map
 from .aside import checked
+from .bell import Bell
 from .disk import storage_error
 from .group import Lane, Ticket
 from .ledger import as_batch, check_same, entries_of
@@ -59,6 +60,7 @@ class SqliteStorage:
 
     capabilities = Capabilities(
         persistent=True, multi_process=True, searches_text=True, compacts=True, keeps_aside=True, replaces=True
+        persistent=True, multi_process=True, searches_text=True, compacts=True, keeps_aside=True, notifies=True
     )
 
     def __init__(
@@ -78,6 +80,7 @@ class SqliteStorage:
         )
         self._lane: Lane[Any] = Lane(self._run)
         self._sql = Statements(0)
+        self._bell = Bell()
         self._forked = False
         self._dead: IntentStoreError | None = None
 
@@ -177,6 +180,7 @@ class SqliteStorage:
                 self._fail(connection, error)
                 raise
         settled.acknowledge()
+        self._bell.ring()
 
     def _write(self, connection: apsw.Connection, group: list[Ticket], *, stop: bool) -> Group:
         base = Base(connection, self._sql)
@@ -382,6 +386,10 @@ class SqliteStorage:
             wanted = msgspec.json.encode(list(filter(is_text, keys))).decode()
             return dict(rows(connection, self._sql.aside_some, (space, wanted)))
 
+    def wait(self, since: Revision, timeout_s: float) -> bool:
+        """Returns True as soon as there is a commit after ``since``, False when the time is over."""
+        return self._bell.wait(lambda: self.revision > since, timeout_s)
+
     # --- care ---
 
     def verify(self) -> Iterator[Problem]:
@@ -460,7 +468,7 @@ class SqliteStorage:
 
         Its connections are kept for ever: to close one here would touch the parent's files and locks.
         """
-        self._forked = True
+        self._forked, self._bell = True, Bell()
         self._at.forked()
 
     def _check_open(self) -> None:

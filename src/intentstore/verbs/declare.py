@@ -87,16 +87,18 @@ class Verb(NamedTuple):
     """One verb, declared once for every interface.
 
     ``run(session, **arguments)`` returns the JSON-able result; ``shape`` names its form for those who draw it.
-    ``writes`` says that the store may change; ``opens`` that the named store must be open before it runs.
+    ``writes`` says that the store may change; ``opens`` that the named store must be open before it runs; ``streams``
+    that ``run`` returns an iterator of results, each to be told as soon as it is there.
     """
 
     name: str
     line: str
-    run: Callable[..., Result]
+    run: Callable[..., Any]
     shape: str
     arguments: tuple[Argument, ...] = ()
     writes: bool = False
     opens: bool = True
+    streams: bool = False
     about: str = ""
     examples: tuple[str, ...] = ()
 

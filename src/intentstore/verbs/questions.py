@@ -1,7 +1,8 @@
-"""Verbs that ask the whole graph: ready, blocked, search, history, log."""
+"""Verbs that ask the whole graph: ready, blocked, search, history, log, watch."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 
 from ..codec import jsonable
@@ -45,6 +46,13 @@ def log(session: Session, /, *, limit: int, since: int | None = None) -> Result:
     found = list(islice(graph.entries(begin), limit + 1))
     more = len(found) > limit
     return {"commits": jsonable(found[:limit]), "next": found[limit - 1].revision if more else None}
+
+
+def watch(session: Session, /, *, since: int | None = None) -> Iterator[Result]:
+    """Yields commits as they happen, after ``since`` or from now on; never ends by itself."""
+    if since is not None and since < 0:
+        raise QueryInvalid(f"since is {since}", hint="give a revision, 0 or more")
+    return map(jsonable, session.graph.watch(since))
 
 
 def _limit(limit: int) -> int:
@@ -104,5 +112,17 @@ VERBS = (
         ),
         about="Shows commits in order: the last ones, or with --since those after a revision.",
         examples=("log", "log --since 0 --limit 100 --json"),
+    ),
+    Verb(
+        "watch",
+        "show commits as they happen",
+        watch,
+        "happened",
+        (Argument("since", "begin after this revision; from now on when left out", kind="integer", metavar="REV"),),
+        streams=True,
+        about="Shows each commit when it happens, of every process that writes to the store: one JSON document a\n"
+        "line, on a terminal a line to read. It goes on until it is interrupted. Begun again with --since and the\n"
+        "revision of the last commit seen, it misses none.",
+        examples=("watch", "watch --since 120 --json"),
     ),
 )
