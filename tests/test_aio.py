@@ -154,7 +154,20 @@ def written(tmp_path: Path) -> list[Asked]:
     ]
 
 
-ODD = {"at", "close", "compact", "copy", "each", "entries", "health", "revision", "stats", "transaction", "watch"}
+ODD = {
+    "at",
+    "close",
+    "compact",
+    "copy",
+    "degraded",
+    "each",
+    "entries",
+    "health",
+    "revision",
+    "stats",
+    "transaction",
+    "watch",
+}
 """Verbs that claims of their own show to be the same: they are no plain calls, or tell of their store's place."""
 
 

@@ -53,7 +53,7 @@ def test_every_verb_is_declared_once_where_the_table_says() -> None:
         declared = [each.name for each in import_module(f"intentstore.verbs.{module}").VERBS]
         assert sorted(declared) == sorted(names)
     contract = "init add show list count set note rm start done fail suspend archive reopen link unlink edges tree path"
-    contract += " impact critical-path conflicts cycles infer watch"
+    contract += " impact critical-path conflicts cycles infer watch replay"
     contract += " ready blocked search history log diff undo blame timeline"
     contract += " import export apply backup restore copy verify compact stats"
     contract += " seal prove repair migrate doctor"
@@ -222,6 +222,11 @@ def test_every_shape_is_painted_both_ways(graph: IntentGraph) -> None:
         },
         "receipt": {"intents": 1, "edges": 1, "revision": 1, "seal": "00"},
         "repaired": {"ok": True, "store": "", "intents": 1, "edges": 1, "commits": 1, "problems": []},
+        "replay": {
+            "replayed": 1,
+            "waiting": 0,
+            "conflicts": [{"commit": "c", "at": commits[0]["at"], "kind": "AlreadyThere", "message": "it is there"}],
+        },
         "report": {"ok": False, "problems": [{"where": "here", "what": "odd"}]},
         "shown": {"intents": [{**intent, "labels": ["a"], "metadata": {"k": 1}}], "edges": edges},
         "stages": {"timeline": [{"status": None, "since": entries[0]["at"], "revision": 1, "commit": "c"}]},

@@ -17,9 +17,11 @@ from docs.examples.dict_storage import DictStorage
 from intentstore.ground.change import Put
 from intentstore.ground.errors import Corrupt, Full, IntentStoreError, ReadOnly, StorageError, TooNew, Unavailable
 from intentstore.ground.protocol import IntentStorage
+from intentstore.storage.fallback import FallbackStorage
 from intentstore.storage.file import FileStorage
 from intentstore.storage.memory import MemoryStorage
 from intentstore.storage.postgres import PostgresStorage
+from intentstore.storage.spool import Spool
 from intentstore.storage.sqlite import SqliteStorage
 from intentstore.testing import FailingDisk, LossyDisk, PowerCut, StorageSuite, a_batch, an_intent, break_driver, put
 from tests.postgres_server import Places
@@ -46,6 +48,14 @@ class TestSqlite(StorageSuite):
 class TestPostgres(StorageSuite):
     def make(self, tmp_path: Path, graph: str = "default") -> IntentStorage:
         return PostgresStorage(POSTGRES.url(tmp_path), graph)
+
+
+class TestFallback(StorageSuite):
+    """With its primary there, a storage with a fallback is what its primary is."""
+
+    def make(self, tmp_path: Path, graph: str = "default") -> IntentStorage:
+        spool = Spool(MemoryStorage(), store="here", where="memory")
+        return FallbackStorage(FileStorage(tmp_path / "store", graph), spool)
 
 
 class TestTheExample(StorageSuite):

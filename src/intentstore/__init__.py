@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         Corrupt,
         CycleRefused,
         DefinitionMissing,
+        DegradedWarning,
         EdgeMissing,
         FieldInvalid,
         Full,
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
         Unavailable,
         Unsupported,
     )
+    from .ground.protocol import Degraded, Replay, Unreplayed
     from .ground.query import ConnectedTo, Found, HasEdge, Hit, IntentFilter, Page, Sort
     from .ground.types import Edge, EdgeType, Intent, IntentStatus
     from .ground.values import Code, ErrorValue, Keyword, Map, Resource, Symbol, Value
@@ -74,11 +76,13 @@ _HOMES = {
     "graph.transfer": "Receipt",
     "ground.change": "Batch Change Commit Define Drop Entry Link Note Put Unlink",
     "ground.errors": (
-        "AlreadyThere Busy Closed CommitMissing Conflict Corrupt CycleRefused DefinitionMissing EdgeMissing"
+        "AlreadyThere Busy Closed CommitMissing Conflict Corrupt CycleRefused DefinitionMissing"
+        " DegradedWarning EdgeMissing"
         " FieldInvalid Full IntentMissing IntentStoreError Invalid LeaseHeld Locked Missing PolicyRefused"
         " QueryInvalid ReadOnly RevisionMissing RtfsSyntaxError StaleRevision StorageError TooNew"
         " TransitionRefused Unavailable Unsupported"
     ),
+    "ground.protocol": "Degraded Replay Unreplayed",
     "ground.query": "ConnectedTo Found HasEdge Hit IntentFilter Page Sort",
     "ground.types": "Edge EdgeType Intent IntentStatus",
     "ground.values": "Code ErrorValue Keyword Map Resource Symbol Value",
@@ -120,6 +124,8 @@ __all__ = [
     "CycleRefused",
     "Define",
     "DefinitionMissing",
+    "Degraded",
+    "DegradedWarning",
     "Difference",
     "Drop",
     "Edge",
@@ -161,6 +167,7 @@ __all__ = [
     "ReadOnly",
     "Receipt",
     "Repaired",
+    "Replay",
     "Report",
     "Resource",
     "RevisionMissing",
@@ -179,6 +186,7 @@ __all__ = [
     "TransitionRefused",
     "Unavailable",
     "Unlink",
+    "Unreplayed",
     "Unsupported",
     "Value",
     "__version__",

@@ -8,10 +8,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from .graph.graph import IntentGraph
-from .ground.errors import AlreadyThere, FieldInvalid, Unsupported
+from .graph.traverse import refuse_cycles
+from .ground.errors import AlreadyThere, FieldInvalid
 from .ground.identity import utc_now, uuid7
 from .ground.types import Revision, check_name
 from .storage.choose import StorageConfig, choose, migration, salvage
+from .storage.choose import StorageConfig, choose, salvage
+from .ground.types import check_name
+from .storage.choose import StorageConfig, choose, salvage, with_fallback
 
 if TYPE_CHECKING:
     from .graph.repair import Repaired
@@ -37,8 +41,9 @@ def open_graph(
     ``$INTENTSTORE_URL``, then the nearest ``.intents/``, and lets ``$INTENTSTORE_GRAPH`` and ``$INTENTSTORE_ACTOR`` (or
     that ``.intents/``) name what is left at its default. ``durability="relaxed"`` gives up the promise that an
     acknowledged write survives a power cut. ``min_revision`` returns only when reads see the commit of that revision,
-    which on a standby may take a moment. Raises `StorageError` if the store cannot be opened, `Invalid` if
-    what was asked makes no sense.
+    which on a standby may take a moment. ``fallback="file:DIR"`` (or ``"memory"``) goes on while the store cannot be
+    reached: with what is known, and a spool of what is written, which the store gets when it is back. Raises
+    `StorageError` if the store cannot be opened, `Invalid` if what was asked makes no sense.
 
     >>> with open_graph("memory:") as graph:
     ...     graph.get("nope") is None
@@ -46,8 +51,6 @@ def open_graph(
     """
     if durability not in ("full", "relaxed"):
         raise FieldInvalid("durability", f"is {durability!r}", hint='use "full" or "relaxed"')
-    if fallback is not None:
-        raise Unsupported("this intentstore has no fallback yet", hint="open without fallback")
     if where is None or where == "":
         from .locate import DEFAULT_GRAPH, located
 
@@ -56,6 +59,10 @@ def open_graph(
         actor = actor or os.environ.get("INTENTSTORE_ACTOR")
     check_name(graph, "graph")
     storage = choose(where, graph=graph, read_only=read_only, create=create, durability=durability)
+    if fallback is not None:
+        storage = with_fallback(
+            storage, fallback, where=where, graph=graph, guard=refuse_cycles, read_only=read_only, clock=clock
+        )
     opened = IntentGraph(storage, graph=graph, actor=actor, clock=clock, new_id=new_id)
     storage.open()
     if min_revision is not None:

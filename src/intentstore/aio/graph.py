@@ -13,7 +13,7 @@ from ..graph.graph import IntentGraph
 from ..graph.transaction import Transaction
 from ..ground.change import Commit
 from ..ground.errors import Closed, FieldInvalid
-from ..ground.protocol import IntentStorage, Peeks
+from ..ground.protocol import Degraded, IntentStorage, Peeks
 from ..ground.types import Intent, IntentId, Revision
 from .bridge import Bridge, Work
 from .lanes import PACE, Lanes
@@ -274,6 +274,13 @@ class AsyncIntentGraph:
     compact = writing(IntentGraph.compact)
     health = reading(IntentGraph.health)
     doctor = reading(IntentGraph.doctor)
+
+    @property
+    async def degraded(self) -> Degraded | None:
+        """How the graph does while its store cannot be reached and a fallback goes on; None when all is well."""
+        return await self._read(lambda: self.sync.degraded)
+
+    replay = writing(IntentGraph.replay)
     stats = reading(IntentGraph.stats)
     graphs = reading(IntentGraph.graphs)
 

@@ -18,6 +18,11 @@ GLOBALS = (
     Argument("graph", "the graph in it (else $INTENTSTORE_GRAPH, else the store's own)", metavar="NAME"),
     Argument("as_of", "look at the graph as it was after a revision, or at a time (reading verbs)", metavar="REV|TIME"),
     Argument("actor", "who does it; kept in the history (else $INTENTSTORE_ACTOR)", metavar="NAME"),
+    Argument(
+        "fallback",
+        "while the store is away, let writes wait in file:DIR (else $INTENTSTORE_FALLBACK)",
+        metavar="URL",
+    ),
     Argument("json", "print the result as one JSON document", kind="flag", default=False),
     Argument("quiet", "print nothing but errors, and the id of what was added", kind="flag", default=False),
 )
@@ -32,6 +37,7 @@ class Asked(NamedTuple):
     graph: str | None = None
     as_of: str | None = None
     actor: str | None = None
+    fallback: str | None = None
     json: bool = False
     quiet: bool = False
     text: str = ""

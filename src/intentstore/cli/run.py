@@ -49,8 +49,21 @@ def _run(words: Sequence[str]) -> int:
         result = asked.verb.run(session, **asked.given)
         if asked.verb.streams:
             return _stream(asked, asked.verb, result)
+        _mark(result, session.degraded())
         _show(asked, asked.verb, result, session)
     return NOT_OK if result.get("ok") is False else 0
+
+
+def _mark(result: dict[str, Any], degraded: dict[str, Any] | None) -> None:
+    """Has every reply say that the store is away: in the document, and to a person on standard error."""
+    if degraded is None:
+        return
+    result["degraded"] = degraded
+    if not degraded.get("durable"):
+        result["durable"] = False
+    if sys.stderr is not None:
+        why = f"the store is away since {degraded['since']}: {_one_line(degraded['why'])}"
+        sys.stderr.write(f"intent: {why}; {degraded['waiting']} writes wait in {degraded['spool']}\n")
 
 
 def _stream(asked: Asked, verb: Verb, results: Iterator[dict[str, Any]]) -> int:

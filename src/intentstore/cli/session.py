@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from ..verbs import Progress, Usage
 from .options import Asked
@@ -45,7 +45,8 @@ class CommandSession:
     def graph(self) -> IntentGraph:
         if self.opened is None:
             assert self._asked.verb is not None
-            opened = self.open(self._asked.store, create=self._asked.verb.writes)
+            fallback = self._asked.fallback or os.environ.get("INTENTSTORE_FALLBACK") or None
+            opened = self._open(self._asked.store, create=self._asked.verb.writes, fallback=fallback)
             self.opened = opened if self._asked.as_of is None else self._past(opened, self._asked.as_of)
         return self.opened
 
@@ -56,6 +57,9 @@ class CommandSession:
         return self._stack.enter_context(graph.at(read_point(as_of, "as_of")))
 
     def open(self, where: str | None, *, create: bool) -> IntentGraph:
+        return self._open(where, create=create, fallback=None)
+
+    def _open(self, where: str | None, *, create: bool, fallback: str | None) -> IntentGraph:
         """Opens a store for a reading verb read-only: reading leaves no trace, and never makes an empty store."""
         from ..locate import located
         from ..opening import open_graph
@@ -63,14 +67,32 @@ class CommandSession:
         if where == "":
             raise Usage("the store's URL is empty", hint="use sqlite:PATH or file:DIR")
         found = located(where)
+        if fallback is not None:  # every reply says it, in words of its own
+            import warnings
+
+            from ..ground.errors import DegradedWarning
+
+            warnings.simplefilter("ignore", DegradedWarning)
         opened = open_graph(
             found.store,
             graph=found.graph if self._asked.graph is None else self._asked.graph,
             actor=os.environ.get("INTENTSTORE_ACTOR") or None if self._asked.actor is None else self._asked.actor,
             create=create,
             read_only=not create,
+            fallback=fallback,
         )
         return self._stack.enter_context(opened)
+
+    def degraded(self) -> dict[str, Any] | None:
+        """Returns how the named store does while it is away; None when it is there, or has no fallback."""
+        from ..ground.protocol import FallsBack
+
+        if self.opened is None or not isinstance(self.opened.storage, FallsBack):
+            return None
+        from ..codec import jsonable
+
+        found: dict[str, Any] | None = jsonable(self.opened.degraded)
+        return found
 
     def source(self, name: str) -> str | BinaryIO:
         if name != "-":

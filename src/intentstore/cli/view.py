@@ -173,6 +173,13 @@ def _imported(result: Mapping[str, Any], short: Short, when: Short) -> list[Bloc
     return found
 
 
+def _replay(result: Mapping[str, Any], short: Short, when: Short) -> list[Block]:
+    del short
+    rows = [(each["commit"], when(each["at"]), each["kind"], each["message"]) for each in result["conflicts"]]
+    told = Line(f"{result['replayed']} brought, {result['waiting']} waiting, {len(rows)} refused", good=not rows)
+    return [told, Table(("COMMIT", "WHEN", "REFUSED", "WHY"), rows, "WHY")] if rows else [told]
+
+
 def _report(result: Mapping[str, Any], short: Short, when: Short) -> list[Block]:
     del short, when
     if result["ok"]:
@@ -239,6 +246,7 @@ _SHAPES: dict[str, Callable[[Mapping[str, Any], Short, Short], list[Block]]] = {
     "proposals": view_fleet.proposals,
     "receipt": _facts,
     "repaired": _repaired,
+    "replay": _replay,
     "report": _report,
     "shown": _shown,
     "stages": view_past.stages,

@@ -18,7 +18,7 @@ import msgspec
 from ..ground.change import Batch, Change, Commit, Entry, Guard, Note, Put
 from ..ground.errors import CommitMissing, FieldInvalid, IntentMissing, IntentStoreError, Unsupported
 from ..ground.identity import utc_now, uuid7
-from ..ground.protocol import IntentStorage, ListsGraphs, Problem
+from ..ground.protocol import Degraded, FallsBack, IntentStorage, ListsGraphs, Problem, Replay
 from ..ground.query import EVERYTHING, Direction, Found, Hit, IntentFilter, Page, Sort, Walk
 from ..ground.types import Edge, Intent, IntentId, IntentStatus, Revision, check_id, check_name
 from ..ground.values import Map
@@ -596,7 +596,18 @@ class IntentGraph:
     def health(self) -> dict[str, Any]:
         """Returns how the store does: ``status`` ok or failed, ``durable``, ``read_only``, what it recovered."""
         facts = dict(self.storage.facts())
-        return {"status": "failed" if facts.get("failed") else "ok", **facts}
+        return {"status": "failed" if facts.get("failed") else "degraded" if "degraded" in facts else "ok", **facts}
+
+    @property
+    def degraded(self) -> Degraded | None:
+        """How the graph does while its store cannot be reached and a fallback goes on; None when all is well."""
+        return self.storage.degraded if isinstance(self.storage, FallsBack) else None
+
+    def replay(self) -> Replay:
+        """Tries now to bring the store what waits in its fallback; tells what came, what waits and what was refused."""
+        if not isinstance(self.storage, FallsBack):
+            raise Unsupported("this graph has no fallback", hint='open it with fallback="file:DIR"')
+        return self.storage.replay()
 
     def doctor(self) -> Health:
         """Looks at what the store stands on, and says what each thing means for the promise."""

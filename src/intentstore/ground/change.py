@@ -24,6 +24,10 @@ MAX_CHANGES = 100_000
 MAX_REASON = 64 * 1024
 MAX_REVISION = 2**48 - 1
 """At a thousand commits a second, 9,000 years; with the gaps that PostgreSQL leaves, 18 years of a busy server."""
+MAX_REVISION = 2**40 - 1
+"""At a thousand commits a second, 34 years."""
+PROVISIONAL = 1 << 52
+"""Revisions from here on are a fallback's, given while its store was away; never a store's own. Exact in a double."""
 
 DefinitionKey = tuple[str]
 Subject = IntentId | EdgeKey | DefinitionKey
@@ -168,6 +172,8 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What happened at one revision. ``hash`` covers the header and every change with its chain (`codec.chain`).
 
     ``folded``: of a commit whose superseded changes were folded away, the hash of every change it had, in order.
+    ``durable`` is no part of the log. False tells that a fallback keeps the commit in memory until its store is back;
+    its revision, from `PROVISIONAL` on, and that of its intents stand until then.
     """
 
     revision: Revision
@@ -178,6 +184,7 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     changes: tuple[Change, ...] = msgspec.field(default_factory=tuple)
     hash: str = ""
     folded: tuple[str, ...] = ()
+    durable: bool = True
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -249,3 +249,10 @@ class Closed(StorageError):
 
 class Locked(StorageError):
     """Another process holds the store in a way that excludes this one."""
+
+
+# --- A warning -------------------------------------------------------------------------------------
+
+
+class DegradedWarning(UserWarning):
+    """A store with a fallback lost its primary, found it again, or could not bring it everything that had waited."""

@@ -6,11 +6,13 @@ A storage keeps the intents and edges of one named graph; it decides nothing abo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
-from .change import Batch, Commit, Entry, Guard
+from .change import Batch, Change, Commit, Entry, Guard
 from .query import Found, Hit, IntentFilter, Page, Walk
 from .types import Edge, EdgeKey, Intent, IntentId, IntentStatus, Revision
 from .values import Map
@@ -171,6 +173,53 @@ class Notifies(Protocol):
         True may come too early: ask `entries`, and wait again. No commit is slept through: one that was there before
         the call is answered at once. Many threads may wait; `close` ends their waiting with `Closed`.
         """
+        ...
+
+
+class Degraded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a store does whose primary cannot be reached: since when and why, how many writes wait, and where.
+
+    ``durable`` is False where they wait in this process's memory and end with it.
+    """
+
+    since: datetime
+    why: str
+    waiting: int
+    spool: str
+    durable: bool = msgspec.field(default_factory=bool)
+
+
+class Unreplayed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A write that had waited and that the primary then refused: what it was, and why. It is kept."""
+
+    commit: str
+    at: datetime
+    changes: tuple[Change, ...]
+    actor: str | None = None
+    reason: str | None = None
+    kind: str
+    message: str
+
+
+class Replay(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the writes that waited: how many came to the primary, how many still wait, which it refused."""
+
+    replayed: int
+    waiting: int
+    conflicts: tuple[Unreplayed, ...] = ()
+
+
+@runtime_checkable
+class FallsBack(Protocol):
+    """Goes on with what it knows while its primary cannot be reached, and brings it later what was written."""
+
+    @property
+    def degraded(self) -> Degraded | None:
+        """How it does without its primary; None when it has it."""
+        ...
+
+    def replay(self) -> Replay:
+        """Tries now to reach the primary and to bring it what waits; returns what became of everything that waited."""
         ...
 
 

@@ -202,10 +202,14 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """One page of intents, and the cursor of the next: None when this is the last."""
+    """One page of intents, and the cursor of the next: None when this is the last.
+
+    ``partial``: the store is away (`Degraded`), and these are only those that are known here.
+    """
 
     intents: tuple[Intent, ...]
     next: str | None = None
+    partial: bool = False
 
 
 class Walk(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
 from ..ground.errors import FieldInvalid, Unavailable, Unsupported
+from ..ground.change import Guard
+from ..ground.errors import FieldInvalid, Unsupported
 from ..ground.protocol import IntentStorage
 
 if TYPE_CHECKING:
@@ -243,3 +247,69 @@ def migration(where: str | StorageConfig) -> Migration:
 
             return planned("sqlite", Path(path), found=version_of(Path(path)), wanted=SQLITE)
     raise Unsupported("only file and SQLite stores are brought up to date here", hint="nothing needs to be done")
+def with_fallback(
+    primary: IntentStorage,
+    fallback: str,
+    *,
+    where: str | StorageConfig,
+    graph: str,
+    guard: Guard,
+    read_only: bool,
+    clock: Callable[[], datetime],
+) -> IntentStorage:
+    """Returns the storage with a fallback: ``memory`` or ``file:DIR``, either with ``?limit=N`` writes that may wait.
+
+    ``guard`` is what writes that waited must pass when they come to the primary.
+    """
+    from .fallback import FallbackStorage
+    from .spool import LIMIT, Spool
+
+    place, _, query = fallback.partition("?")
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    limit = options.pop("limit", str(LIMIT))
+    kind, _, path = place.partition(":")
+    known = (kind, bool(path)) in (("memory", False), ("file", True))
+    if options or not known or not limit.isdigit() or not int(limit):
+        raise FieldInvalid("fallback", f"is {fallback!r}", hint='use "memory" or "file:DIR", with ?limit=N if you like')
+    common: dict[str, Any] = {"store": named(where), "limit": int(limit)}
+    from .memory import MemoryStorage
+
+    if kind == "memory":
+        spool = Spool(MemoryStorage(graph=graph), where="memory", **common)
+    else:
+        from .disk import Disk, alone_in
+        from .file import FileStorage
+        from .home import Home
+
+        directory = Path(_path(path, fallback)).absolute()
+        reads = read_only and not (Home(Disk(), directory).folder(graph) / "head").exists()
+        storage = MemoryStorage(graph=graph) if reads else FileStorage(directory, graph, read_only=read_only)
+        spool = Spool(storage, where=f"file:{directory}", exclusive=lambda: alone_in(directory, "replay"), **common)
+    return FallbackStorage(primary, spool, guard=guard, read_only=read_only, clock=clock)
+
+
+def named(where: str | StorageConfig) -> str:
+    """Returns a name of the store that is the same from every directory and holds no secret.
+
+    >>> named("postgresql://planner:secret@db.example/goals?connect_timeout=3")
+    'postgresql://db.example/goals'
+    """
+    config = parse_url(where) if isinstance(where, str) else where
+    match config:
+        case InMemory(name=name):
+            return f"memory:{name or ''}"
+        case File(path=path):
+            return f"file:{Path(path).absolute()}"
+        case Sqlite(path=path):
+            return f"sqlite:{Path(path).absolute()}"
+        case Postgres(connection_string=text):
+            parts = urlsplit(text)
+            places = [f"{name}={value}" for name, value in parse_qsl(parts.query) if name in ("host", "port", "dbname")]
+            hosts = parts.netloc.rpartition("@")[2]
+            return f"postgresql://{hosts}{parts.path}" + ("?" + "&".join(sorted(places)) if places else "")
+        case (scheme, rest):
+            from hashlib import sha256
+
+            return f"{scheme}:{sha256(rest.encode()).hexdigest()[:16]}"
+        case _:
+            assert_never(config)

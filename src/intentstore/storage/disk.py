@@ -11,6 +11,7 @@ import fcntl
 import os
 import stat
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..ground.errors import Busy, Corrupt, Full, IntentStoreError, Locked, ReadOnly, StorageError, Unavailable
@@ -206,6 +207,21 @@ class Disk:
             return self.read(fd, 0, self.size(fd))
         finally:
             self.close(fd)
+
+
+@contextlib.contextmanager
+def alone_in(directory: Path, what: str, *, timeout_s: float = 30.0) -> Iterator[None]:
+    """Holds a lock of this name in the directory, so that one process at a time does what it stands for."""
+    disk = Disk()
+    try:
+        fd = disk.open_append(directory / f"{what}.lock", create=True)
+        try:
+            disk.lock(fd, timeout_s=timeout_s)
+            yield
+        finally:
+            disk.close(fd)
+    except OSError as error:
+        raise storage_error(error, directory, f"locking for {what}") from error
 
 
 def check_directory(path: Path) -> None:

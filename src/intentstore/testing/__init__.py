@@ -17,6 +17,7 @@ from .driver import break_driver, calls  # noqa: E402
 from .fakes import FailingDisk, FrozenClock, LossyDisk, PowerCut  # noqa: E402
 from .machine import StorageMachine, machine_for  # noqa: E402
 from .samples import a_batch, an_intent, copy_log, put, state  # noqa: E402
+from .severable import Severable  # noqa: E402
 from .suite import StorageSuite  # noqa: E402
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "FrozenClock",
     "LossyDisk",
     "PowerCut",
+    "Severable",
     "StorageMachine",
     "StorageSuite",
     "a_batch",

@@ -20,6 +20,8 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "files": ("In and out", ("import", "export", "apply")),
     "care": ("The store", ("init", "backup", "restore", "copy", "compact", "stats")),
     "trust": ("Trust in it", ("verify", "seal", "prove", "repair", "migrate", "doctor")),
+    "care": ("The store", ("init", "backup", "restore", "copy", "compact", "replay", "stats")),
+    "trust": ("Trust in it", ("verify", "seal", "prove", "repair", "doctor")),
 }
 """By the module that declares them: the title of the group, and its verbs in order."""
 

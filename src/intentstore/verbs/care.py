@@ -1,4 +1,4 @@
-"""Verbs that care for the store itself: init, backup, restore, copy, compact, stats."""
+"""Verbs that care for the store itself: init, backup, restore, copy, compact, replay, stats."""
 
 from __future__ import annotations
 
@@ -51,6 +51,11 @@ def compact(session: Session, /, *, keep: str | None = None) -> Result:
 
     now = utc_now()
     return _told(session.graph.compact(keep=now - read_when(keep, "keep", now=now)))
+
+
+def replay(session: Session, /) -> Result:
+    """Brings the store what waits in the fallback; tells what came, what waits and what was refused."""
+    return {"conflicts": [], **_told(session.graph.replay())}
 
 
 def stats(session: Session, /) -> Result:
@@ -127,6 +132,16 @@ VERBS = (
         about="Rewrites the store; no history is lost. With --keep, older history is folded: superseded changes go,\n"
         "but their hashes stay, so that the history and every seal still verify; what an intent was before is gone.",
         examples=("compact", "compact --keep 90d"),
+    ),
+    Verb(
+        "replay",
+        "bring the store what waited in the fallback",
+        replay,
+        "replay",
+        writes=True,
+        about="Tries to reach the store and applies to it, in order, what was written while it was away. What it\n"
+        "refuses is kept in the fallback and told here: intent --store file:DIR list --status failed shows it.",
+        examples=("replay --fallback file:spool",),
     ),
     Verb(
         "stats",

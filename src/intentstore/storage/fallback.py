@@ -1,0 +1,393 @@
+"""A storage that goes on while its primary cannot be reached, and brings the primary later what was written meanwhile.
+
+Owns when it is degraded and when no longer. What is known meanwhile is `known`'s to say, what waits is `spool`'s. Only
+`Unavailable` makes it leave the primary: a full, busy, read-only or damaged store can be reached, and says what it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from ..codec import jsonable
+from ..ground.change import Batch, Commit, Entry, Guard
+from ..ground.errors import Closed, DegradedWarning, ReadOnly, StorageError, Unavailable
+from ..ground.identity import utc_now, uuid7
+from ..ground.protocol import Degraded, IntentStorage, ListsGraphs, Problem, Replay
+from ..ground.query import Found, Hit, IntentFilter, Page, Walk
+from ..ground.types import Edge, Intent, IntentId, IntentStatus, Revision
+from .bringing import Bringer
+from .known import Known, PassedBy
+from .spool import Spool, Waiting
+
+T = TypeVar("T")
+RETRY_S, LONGEST_RETRY_S = 0.5, 30.0
+"""Seconds until the primary is tried again: the first time, and at most; each failure doubles it."""
+
+
+class _Away(msgspec.Struct):
+    """The primary cannot be reached: since when, why, and what is known meanwhile. ``seen``: how far of the spool."""
+
+    since: datetime
+    why: str
+    known: Known
+    seen: Revision = 0
+
+
+class FallbackStorage:
+    """Keeps to its primary as long as it can be reached; then to what it knows, and to a spool for what is written.
+
+    While it is away: an intent that is known is given, one that is not is `Unavailable` and never None; lists hold
+    what is known and say so (``Found.partial``); the log and the past are `Unavailable`; writes about what is known are
+    checked against it and wait in the spool. When the primary is back they are applied there in order, each once by
+    its commit id; what it refuses is kept and reported (`replay`).
+    """
+
+    def __init__(
+        self,
+        primary: IntentStorage,
+        spool: Spool,
+        *,
+        guard: Guard | None = None,
+        read_only: bool = False,
+        clock: Callable[[], datetime] = utc_now,
+        new_id: Callable[[], str] = uuid7,
+        retry_s: float = RETRY_S,
+    ) -> None:
+        self.primary, self.spool = primary, spool
+        self.capabilities = primary.capabilities
+        self._bringer = Bringer(primary, spool, guard=guard, clock=clock)
+        self._read_only, self._clock, self._new_id = read_only, clock, new_id
+        self._retry_s = retry_s
+        self._door, self._returning = threading.RLock(), threading.Lock()
+        self._passed = PassedBy()
+        self._away: _Away | None = None
+        self._turns = 0
+        """How often it left its primary or came back: an answer that took longer than one turn is asked for again."""
+        self._closing = threading.Event()
+        self._lookers: list[threading.Thread] = []
+
+    # --- opening and closing ---
+
+    def open(self) -> None:
+        """Opens spool and primary, and brings the primary what waits; goes on without it if it cannot be reached."""
+        self._closing.clear()
+        self.spool.open()
+        try:
+            self.primary.open()
+            if not self._read_only and self.spool.count():
+                with self.spool.exclusive():
+                    self._bringer.bring()
+        except StorageError as error:
+            if not isinstance(error, Unavailable):
+                self.primary.close()
+                self.spool.close()
+                raise
+            self._leave(error)
+
+    def close(self) -> None:
+        """Lets go of both. Writes that wait in memory get a last chance; if they are lost, the error has them all."""
+        self._closing.set()
+        while self._lookers:
+            self._lookers.pop().join()
+        lost = self._lost()
+        with contextlib.suppress(Unavailable):
+            self.primary.close()
+        self.spool.close()
+        self._away = None
+        if lost:
+            raise Unavailable(
+                f"{len(lost)} writes that waited in memory are lost: the store is still away",
+                hint='they are in the error\'s "waiting"; fallback="file:DIR" would have kept them',
+                waiting=[jsonable(each.batch) for each in lost],
+            )
+
+    def _lost(self) -> list[Waiting]:
+        if self._away is None or self.spool.durable:
+            return []
+        self._try_to_return()
+        return [] if self._away is None else self.spool.waiting()
+
+    # --- leaving and returning ---
+
+    def _leave(self, error: Unavailable) -> None:
+        """Goes on without the primary from now on, and has a thread look for it."""
+        with self._door:
+            if self._away is not None or self._closing.is_set():
+                return
+            away = _Away(self._clock(), error.message, Known(self._passed))
+            self._follow(away)
+            self._away = away
+            self._turns += 1
+            looker = threading.Thread(target=self._look, args=(self._turns,), name="intentstore-fallback", daemon=True)
+            self._lookers = [each for each in self._lookers if each.is_alive()] + [looker]
+            looker.start()
+        where = f"writes wait in {self.spool.where}" + ("" if self.spool.durable else ", durable=False")
+        _warn(f"the store cannot be reached ({error.message}); going on with what is known, {where}")
+
+    def _look(self, turn: int) -> None:
+        pause = self._retry_s
+        while not self._closing.wait(pause):
+            if self._turns != turn or self._try_to_return():
+                return
+            pause = min(2 * pause, LONGEST_RETRY_S)
+
+    def _try_to_return(self) -> bool:
+        """Returns whether the primary is there again and has everything; else what is in the way is the new reason."""
+        with self._returning:
+            away = self._away
+            if away is None:
+                return True
+            try:
+                self._return()
+            except StorageError as error:
+                away.why = error.message
+                return False
+            return True
+
+    def _return(self) -> None:
+        with contextlib.suppress(StorageError):
+            self.primary.close()
+        self.primary.open()
+        refused = 0
+        with self.spool.exclusive():
+            if not self._read_only:
+                refused = self._bringer.bring()
+            with self._door:  # writers stand still for what came meanwhile
+                if not self._read_only:
+                    refused += self._bringer.bring()
+                self._away = None
+                self._turns += 1
+                self._passed = PassedBy()
+        told = f"{refused} of the writes that waited were refused; see replay().conflicts" if refused else "all is well"
+        _warn(f"the store is back: {told}")
+
+    # --- what an interface shows ---
+
+    @property
+    def degraded(self) -> Degraded | None:
+        """How it does without its primary; None when it has it."""
+        away = self._away
+        if away is None:
+            return None
+        return Degraded(
+            since=away.since,
+            why=away.why,
+            waiting=self.spool.count(),
+            spool=self.spool.where,
+            durable=self.spool.durable,
+        )
+
+    def replay(self) -> Replay:
+        """Tries now to reach the primary and to bring it what waits; returns what became of everything that waited."""
+        if self._away is not None:
+            self._try_to_return()
+        elif not self._read_only and self.spool.count():  # put back there by hand
+            try:
+                with self.spool.exclusive():
+                    self._bringer.bring()
+            except Unavailable as error:
+                self._leave(error)
+        return Replay(replayed=self._bringer.brought, waiting=self.spool.count(), conflicts=self.spool.conflicts())
+
+    def facts(self) -> Mapping[str, Any]:
+        """Returns the facts of the primary, or how it does without it; and what waits or was refused."""
+        waiting, conflicts = self.spool.count(), len(self.spool.conflicts())
+        kept = {"spool": self.spool.where, "waiting": waiting, "conflicts": conflicts}
+        degraded = self.degraded
+        if degraded is None:
+            return self._ask(lambda: {**self.primary.facts(), "fallback": kept}, lambda _: self.facts())
+        return {
+            "kind": "fallback",
+            "durable": degraded.durable,
+            "read_only": self._read_only,
+            "degraded": jsonable(degraded),
+            "fallback": kept,
+        }
+
+    # --- writing ---
+
+    def apply(self, batch: Batch, *, guard: Guard | None = None) -> Commit:
+        """Applies the batch to the primary; while that is away, checks it against what is known and has it wait."""
+        if batch.revision is not None:  # a copied log belongs into the store itself
+            return self._ask(lambda: self.primary.apply(batch, guard=guard), None)
+        named = batch if batch.id is not None else msgspec.structs.replace(batch, id=self._new_id())
+        return self._ask(lambda: self._apply(named, guard), lambda away: self._wait_for(away, named, guard))
+
+    def _apply(self, batch: Batch, guard: Guard | None) -> Commit:
+        commit = self.primary.apply(self._bringer.real(batch), guard=guard)
+        self._passed.happened(commit)
+        return commit
+
+    def _wait_for(self, away: _Away, batch: Batch, guard: Guard | None) -> Commit:
+        """Keeps the batch in the spool and makes it part of what is known. The door is shut meanwhile."""
+        self._check_writable()
+        assert batch.id is not None
+        there = self._known_commit(away, batch.id)
+        if there is not None:
+            return there
+
+        def check() -> None:
+            self._follow(away)  # inside the write: so no other process's write can come between
+            away.known.settle(batch, guard)
+
+        revision = self.spool.add(batch, after=self._bringer.after(batch), check=check)
+        return self._lay(away, batch, revision)
+
+    def _check_writable(self) -> None:
+        if self._read_only:
+            raise ReadOnly("the store was opened read-only", hint="open it without read_only")
+
+    def _as_commit(self, one: Waiting) -> Commit:
+        batch = one.batch
+        assert batch.id is not None
+        return Commit(
+            revision=one.revision,
+            id=batch.id,
+            at=batch.at,
+            actor=batch.actor,
+            reason=batch.reason,
+            changes=batch.changes,
+            durable=self.spool.durable,
+        )
+
+    def _lay(self, away: _Away, batch: Batch, revision: Revision) -> Commit:
+        assert batch.id is not None
+        self._bringer.given[revision] = batch.id
+        away.seen = max(away.seen, revision)
+        return msgspec.structs.replace(away.known.lay(batch, revision), durable=self.spool.durable)
+
+    def _follow(self, away: _Away) -> None:
+        """Makes what waits, of this process and of others, part of what is known."""
+        reached = self.spool.revision
+        if reached > away.seen:
+            for one in self.spool.waiting(away.seen):
+                self._lay(away, one.batch, one.revision)
+                away.since = min(away.since, one.batch.at)
+            away.seen = max(away.seen, reached)
+
+    def apply_all(self, batches: Sequence[Batch]) -> list[Commit]:
+        """Applies the batches to the primary; while that is away they wait, unless they copy a log."""
+        if any(batch.revision is not None for batch in batches):
+            return self._ask(lambda: self.primary.apply_all(batches), None)
+        named = [msgspec.structs.replace(batch, id=batch.id or self._new_id()) for batch in batches]
+        return self._ask(
+            lambda: self.primary.apply_all([self._bringer.real(batch) for batch in named]),
+            lambda away: [self._wait_for(away, batch, None) for batch in named],
+        )
+
+    # --- reading ---
+
+    def _ask(self, ask: Callable[[], T], known: Callable[[_Away], T] | None) -> T:
+        """Asks the primary; while it is away, what is known, or without ``known`` says that it cannot be told."""
+        while True:
+            turn = self._turns
+            if self._away is None:
+                try:
+                    return ask()
+                except Unavailable as error:
+                    if self._closing.is_set():
+                        raise
+                    self._leave(error)
+                except Closed:  # on the way back the primary is opened anew, under whoever still asks it
+                    if self._closing.is_set() or self._turns == turn:
+                        raise
+            with self._door:
+                away = self._away
+                if away is not None:
+                    if known is None:
+                        raise self._cannot_tell(away)
+                    self._follow(away)
+                    return known(away)
+
+    def _cannot_tell(self, away: _Away) -> Unavailable:
+        return Unavailable(
+            f"this can only be told by the store itself, which cannot be reached since {away.since:%H:%M:%S} UTC",
+            hint="ask again when it is back; what is known can be read, and writes wait",
+            since=away.since.isoformat(),
+            why=away.why,
+        )
+
+    def fetch(self, ids: Sequence[IntentId]) -> list[Intent | None]:
+        """Returns the intents; while the primary is away those that are known, and `Unavailable` for any other."""
+        found = self._ask(lambda: self.primary.fetch(ids), lambda away: away.known.fetch(ids))
+        self._passed.saw(found)
+        return found
+
+    def neighbours(self, ids: Sequence[IntentId], walk: Walk) -> list[Edge]:
+        """Returns the edges at the ids; while the primary is away, those that are known."""
+        found = self._ask(lambda: self.primary.neighbours(ids, walk), lambda away: away.known.neighbours(ids, walk))
+        self._passed.saw_edges(found)
+        return found
+
+    def select(self, where: IntentFilter, page: Page) -> Found:
+        """Returns one page; while the primary is away, of what is known, and says so."""
+        found = self._ask(lambda: self.primary.select(where, page), lambda away: away.known.select(where, page))
+        self._passed.saw(found.intents)
+        return found
+
+    def count(self, where: IntentFilter) -> dict[IntentStatus, int]:
+        """Counts the intents; while the primary is away, those that are known."""
+        return self._ask(lambda: self.primary.count(where), lambda away: away.known.count(where))
+
+    def search(self, text: str, limit: int) -> list[Hit]:
+        """Searches the intents; while the primary is away, those that are known."""
+        primary: Any = self.primary
+        return self._ask(lambda: primary.search(text, limit), lambda away: away.known.search(text, limit))
+
+    def entries(self, since: Revision = 0) -> Iterator[Commit]:
+        """Yields the primary's commits. A provisional ``since`` means the commit that it became."""
+        return self._ask(lambda: self.primary.entries(self._bringer.real_revision(since)), None)
+
+    def commit(self, id: str) -> Commit | None:
+        """Returns the commit; while the primary is away, one that waits."""
+
+        def known(away: _Away) -> Commit:
+            found = self._known_commit(away, id)
+            if found is None:
+                raise self._cannot_tell(away)
+            return found
+
+        return self._ask(lambda: self.primary.commit(id), known)
+
+    def _known_commit(self, away: _Away, id: str) -> Commit | None:
+        waiting = self.spool.find(id)
+        return away.known.commits.get(id) if waiting is None else self._as_commit(waiting)
+
+    @property
+    def revision(self) -> Revision:
+        """The primary's last revision; while it is away, the last that is known."""
+        return self._ask(lambda: self.primary.revision, lambda away: away.known.index.revision)
+
+    def trail(self, id: IntentId) -> list[Entry]:
+        """Returns what the primary does; it alone knows the past."""
+        return self._ask(lambda: self.primary.trail(id), None)
+
+    def verify(self) -> Iterator[Problem]:
+        """Yields what the primary does."""
+        return self._ask(lambda: iter(list(self.primary.verify())), None)
+
+    def compact(self) -> Mapping[str, Any]:
+        """Compacts the primary."""
+        primary: Any = self.primary
+        return self._ask(primary.compact, None)
+
+    def wait(self, since: Revision, timeout_s: float) -> bool:
+        """Waits at the primary."""
+        primary: Any = self.primary
+        return self._ask(lambda: bool(primary.wait(self._bringer.real_revision(since), timeout_s)), None)
+
+    def graphs(self) -> list[str]:
+        """Returns the graphs of the primary's store."""
+        primary = self.primary
+        return self._ask(primary.graphs, None) if isinstance(primary, ListsGraphs) else []
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, DegradedWarning, stacklevel=4)
