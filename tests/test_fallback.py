@@ -267,6 +267,31 @@ def test_a_store_that_can_be_reached_is_not_left(house: House, kind: type[Storag
         assert graph.degraded is None
 
 
+@pytest.mark.parametrize("at", ["opening", "mid-run", "replay"])
+def test_what_waiting_does_not_cure_is_not_waited_for(filed: House, at: str) -> None:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise Unavailable("wrong password", outage=False)
+
+    graph = filed.open()
+    if at == "mid-run":
+        filed.severable.apply = refuse  # type: ignore[method-assign]  # as a server would
+        with pytest.raises(Unavailable, match="wrong password"):
+            graph.store(Intent(goal="A"))
+        assert graph.degraded is None
+    else:
+        filed.cut()
+        graph.store(Intent(id="a", goal="A"))
+        filed.mend()
+        filed.truth.store(Intent(id="a", goal="theirs"))
+        graph.replay()
+        with open_graph(f"file:{filed.path}") as spool:
+            spool.reopen(*[each.id for each in spool.list().intents])
+        filed.severable.apply = refuse  # type: ignore[method-assign]
+        with pytest.raises(Unavailable, match="wrong password"):
+            graph.replay() if at == "replay" else filed.open()
+    graph.close()
+
+
 def test_a_damaged_store_is_not_papered_over(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     def damaged() -> None:
         raise Corrupt("here", "is damaged")
@@ -833,6 +858,7 @@ def test_who_asks_while_the_primary_is_opened_anew_gets_an_answer(house: House) 
 
 def test_a_list_of_what_waits_may_be_long(filed: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("intentstore.storage.spool.MAX_PAGE", 2)
+    monkeypatch.setattr("intentstore.storage.bringing._REMEMBERED", 3)
     with filed.open() as graph:
         filed.cut()
         for n in range(7):

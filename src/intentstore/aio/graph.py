@@ -97,13 +97,13 @@ class AsyncIntentGraph:
         """Who writes through this face, as the history tells it."""
         return self.sync.actor
 
-    async def _read(self, work: Work[T]) -> T:
+    def _read(self, work: Work[T]) -> Coroutine[Any, Any, T]:
         self._check_open()
-        return await self._bridge.run(self._readers, work)
+        return self._bridge.run(self._readers, work)
 
-    async def _write(self, work: Work[T]) -> T:
+    def _write(self, work: Work[T]) -> Coroutine[Any, Any, T]:
         self._check_open()
-        return await self._bridge.run(self._writers, work)
+        return self._bridge.run(self._writers, work)
 
     def _check_open(self) -> None:
         if self._closed:

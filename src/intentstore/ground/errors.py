@@ -210,7 +210,10 @@ class StorageError(IntentStoreError):
 
 
 class Unavailable(StorageError):
-    """The store cannot be reached now. ``outcome`` is "unknown" where a commit may have happened."""
+    """The store cannot be reached now. ``outcome`` is "unknown" where a commit may have happened.
+
+    ``outage=False`` where waiting will not cure it, as with a wrong password: no fallback then hides it.
+    """
 
     retry = True
 

@@ -19,6 +19,7 @@ from .spool import Spool, Waiting
 
 _TOGETHER = 100
 """Writes let go in one commit of the spool; those brought again after a crash between are the same commits."""
+_REMEMBERED = 100_000
 
 
 class Bringer:
@@ -31,6 +32,12 @@ class Bringer:
         self.given: dict[Revision, str] = {}
         """By provisional revision, the id of the commit that has it."""
         self.brought = 0
+
+    def gave(self, revision: Revision, id: str) -> None:
+        """Remembers whose revision this is."""
+        self.given[revision] = id
+        if len(self.given) > _REMEMBERED:
+            del self.given[next(iter(self.given))]
 
     def bring(self) -> int:
         """Applies to the primary what waits, in order; returns how many it refused. Any storage error ends it."""

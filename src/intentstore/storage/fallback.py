@@ -85,7 +85,7 @@ class FallbackStorage:
                 with self.spool.exclusive():
                     self._bringer.bring()
         except StorageError as error:
-            if not isinstance(error, Unavailable):
+            if not _is_outage(error):
                 self.primary.close()
                 self.spool.close()
                 raise
@@ -116,7 +116,7 @@ class FallbackStorage:
 
     # --- leaving and returning ---
 
-    def _leave(self, error: Unavailable) -> None:
+    def _leave(self, error: StorageError) -> None:
         """Goes on without the primary from now on, and has a thread look for it."""
         with self._door:
             if self._away is not None or self._closing.is_set():
@@ -193,6 +193,8 @@ class FallbackStorage:
                 with self.spool.exclusive():
                     self._bringer.bring()
             except Unavailable as error:
+                if not _is_outage(error):
+                    raise
                 self._leave(error)
         return Replay(replayed=self._bringer.brought, waiting=self.spool.count(), conflicts=self.spool.conflicts())
 
@@ -259,7 +261,7 @@ class FallbackStorage:
 
     def _lay(self, away: _Away, batch: Batch, revision: Revision) -> Commit:
         assert batch.id is not None
-        self._bringer.given[revision] = batch.id
+        self._bringer.gave(revision, batch.id)
         away.seen = max(away.seen, revision)
         return msgspec.structs.replace(away.known.lay(batch, revision), durable=self.spool.durable)
 
@@ -292,7 +294,7 @@ class FallbackStorage:
                 try:
                     return ask()
                 except Unavailable as error:
-                    if self._closing.is_set():
+                    if self._closing.is_set() or not _is_outage(error):
                         raise
                     self._leave(error)
                 except Closed:  # on the way back the primary is opened anew, under whoever still asks it
@@ -387,6 +389,10 @@ class FallbackStorage:
         """Returns the graphs of the primary's store."""
         primary = self.primary
         return self._ask(primary.graphs, None) if isinstance(primary, ListsGraphs) else []
+
+
+def _is_outage(error: StorageError) -> bool:
+    return isinstance(error, Unavailable) and bool(error.fields.get("outage", True))
 
 
 def _warn(text: str) -> None:
