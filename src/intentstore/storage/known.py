@@ -176,8 +176,8 @@ class Known:
     def lay(self, batch: Batch, revision: Revision) -> Commit:
         """Makes the batch part of what is known, whether it fits or not, and returns its provisional commit."""
         asked = tuple(msgspec.structs.replace(change, expected=None) for change in batch.changes)
-        lenient = msgspec.structs.replace(batch, changes=asked, revision=revision)
-        settled = settle(lenient, _Assumed(self.index), last=0, new_id=str, guard=None)
+        lenient = msgspec.structs.replace(batch, changes=asked)
+        settled = settle(lenient, _Assumed(self.index), last=revision - 1, new_id=str, guard=None)
         changes = tuple(msgspec.structs.replace(each, before=0, prev="") for each in settled.commit.changes)
         self.index.lay(settled.draft, revision)
         for change in changes:
