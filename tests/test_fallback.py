@@ -40,6 +40,7 @@ from intentstore.ground.change import PROVISIONAL, Put
 from intentstore.ground.errors import CycleRefused, StorageError
 from intentstore.ground.types import Claim
 from intentstore.storage.choose import named
+from intentstore.storage.disk import alone_in
 from intentstore.storage.fallback import FallbackStorage
 from intentstore.storage.file import FileStorage
 from intentstore.storage.known import MOST, _shorten
@@ -875,6 +876,11 @@ def test_two_that_forget_the_oldest_at_once_do_no_harm() -> None:
     held = Changing({n: n for n in range(MOST + 1)})
     _shorten(held)
     assert len(held) == MOST + 1
+
+
+def test_a_spool_whose_lock_cannot_be_had_says_so(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="locking for replay failed"), alone_in(tmp_path / "nowhere", "replay"):
+        pass
 
 
 # --- the command ---
