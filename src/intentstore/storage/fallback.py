@@ -19,7 +19,7 @@ from ..codec import jsonable
 from ..ground.change import Batch, Commit, Entry, Guard
 from ..ground.errors import Closed, DegradedWarning, ReadOnly, StorageError, Unavailable
 from ..ground.identity import utc_now, uuid7
-from ..ground.protocol import Degraded, IntentStorage, ListsGraphs, Problem, Replay
+from ..ground.protocol import Degraded, Diagnosis, Examines, IntentStorage, ListsGraphs, Problem, Replay
 from ..ground.query import Found, Hit, IntentFilter, Page, Walk
 from ..ground.types import Edge, Intent, IntentId, IntentStatus, Revision
 from .bringing import Bringer
@@ -229,7 +229,8 @@ class FallbackStorage:
 
     def _wait_for(self, away: _Away, batch: Batch, guard: Guard | None) -> Commit:
         """Keeps the batch in the spool and makes it part of what is known. The door is shut meanwhile."""
-        self._check_writable()
+        if self._read_only:
+            raise ReadOnly("the store was opened read-only", hint="open it without read_only")
         assert batch.id is not None
         there = self._known_commit(away, batch.id)
         if there is not None:
@@ -241,10 +242,6 @@ class FallbackStorage:
 
         revision = self.spool.add(batch, after=self._bringer.after(batch), check=check)
         return self._lay(away, batch, revision)
-
-    def _check_writable(self) -> None:
-        if self._read_only:
-            raise ReadOnly("the store was opened read-only", hint="open it without read_only")
 
     def _as_commit(self, one: Waiting) -> Commit:
         batch = one.batch
@@ -371,14 +368,18 @@ class FallbackStorage:
         """Returns what the primary does; it alone knows the past."""
         return self._ask(lambda: self.primary.trail(id), None)
 
+    def examine(self) -> Iterator[Diagnosis]:
+        """Yields what the primary finds about what it stands on."""
+        primary = self.primary
+        return self._ask(lambda: iter(list(primary.examine()) if isinstance(primary, Examines) else []), None)
+
     def verify(self) -> Iterator[Problem]:
         """Yields what the primary does."""
         return self._ask(lambda: iter(list(self.primary.verify())), None)
 
     def compact(self) -> Mapping[str, Any]:
         """Compacts the primary."""
-        primary: Any = self.primary
-        return self._ask(primary.compact, None)
+        return self._ask(lambda: dict(self.primary.compact()), None)  # type: ignore[attr-defined]  # declared
 
     def wait(self, since: Revision, timeout_s: float) -> bool:
         """Waits at the primary."""
