@@ -165,6 +165,7 @@ ODD = {
     "health",
     "revision",
     "stats",
+    "subscribe",
     "transaction",
     "watch",
 }

@@ -20,6 +20,7 @@ from intentstore import (
     AlreadyThere,
     Busy,
     Closed,
+    Commit,
     Corrupt,
     DegradedWarning,
     EdgeMissing,
@@ -36,14 +37,15 @@ from intentstore import (
 )
 from intentstore.graph.traverse import refuse_cycles
 from intentstore.ground import protocol
-from intentstore.ground.change import PROVISIONAL, Put
+from intentstore.ground.change import PROVISIONAL, Define, Put
 from intentstore.ground.errors import CycleRefused, StorageError
 from intentstore.ground.types import Claim
+from intentstore.ground.values import Map
 from intentstore.storage.choose import named
 from intentstore.storage.disk import alone_in
 from intentstore.storage.fallback import FallbackStorage
 from intentstore.storage.file import FileStorage
-from intentstore.storage.known import MOST, _shorten
+from intentstore.storage.known import MOST, PassedBy, _shorten
 from intentstore.storage.memory import MemoryStorage
 from intentstore.storage.spool import Spool
 from intentstore.storage.sqlite import SqliteStorage
@@ -242,6 +244,33 @@ def test_writes_are_checked_against_what_is_known(house: House) -> None:
         assert graph.replay().conflicts == ()
         assert graph.intent("a").goal == house.truth.intent("a").goal == "A4"
         assert "Note" in [type(entry.change).__name__ for entry in graph.history("b")]
+
+
+def test_definitions_are_given_as_last_read_and_not_changed(house: House) -> None:
+    house.truth.storage.apply(a_batch(Define(name="policy.a", value=Map({"x": 1}))))
+    with house.open() as graph:
+        storage = graph.storage
+        storage.apply(a_batch(Define(name="policy.b", value=Map({"x": 2}))))
+        storage.apply(a_batch(Define(name="rule", value=Map({"x": 3}))))
+        assert sorted(storage.definitions("policy")) == ["policy.a", "policy.b"]
+        storage.apply(a_batch(Define(name="rule", value=None)))
+        house.cut()
+        assert storage.definitions() == {"policy.a": {"x": 1}, "policy.b": {"x": 2}}
+        assert list(storage.definitions("policy.b")) == ["policy.b"]
+        with pytest.raises(Unavailable, match="belongs to the whole graph"):
+            storage.apply(a_batch(Define(name="policy.c", value=Map({}))))
+        with pytest.raises(Unavailable):
+            storage.keep("x", {"a": b"1"})  # type: ignore[attr-defined]  # declared
+        house.mend()
+        graph.replay()
+        assert sorted(storage.definitions()) == ["policy.a", "policy.b"]
+    house.cut()
+    with house.open() as graph:
+        graph.store(Intent(goal="A"))
+        with pytest.raises(Unavailable, match="nothing is known here of the graph's definitions"):
+            graph.storage.definitions()
+        house.mend()
+        graph.replay()
 
 
 def test_a_copied_log_never_waits(house: House, tmp_path: Path) -> None:
@@ -530,6 +559,18 @@ def test_what_waits_in_a_directory_is_brought_by_the_next_opening(filed: House) 
         assert graph.degraded is None
         assert graph.intent("a").goal == filed.truth.intent("a").goal == "A2"
     assert filed.truth.revision == 2
+
+
+def test_an_opening_tells_of_what_it_could_not_bring(filed: House) -> None:
+    with filed.open() as graph:
+        filed.cut()
+        graph.store(Intent(id="a", goal="A"))
+    filed.mend()
+    filed.truth.store(Intent(id="a", goal="theirs"))
+    with pytest.warns(DegradedWarning, match="1 of the writes that waited were refused"):
+        graph = filed.open()
+    assert len(graph.replay().conflicts) == 1
+    graph.close()
 
 
 def test_an_update_is_no_conflict_though_what_it_updates_came_in_another_replay(filed: House) -> None:
@@ -876,6 +917,12 @@ def test_two_that_forget_the_oldest_at_once_do_no_harm() -> None:
     held = Changing({n: n for n in range(MOST + 1)})
     _shorten(held)
     assert len(held) == MOST + 1
+
+
+def test_one_definition_is_not_taken_for_all_of_them() -> None:
+    passed = PassedBy()
+    passed.happened(Commit(revision=1, id="c", at=FrozenClock()(), changes=(Define(name="a", value=Map({})),)))
+    assert passed.defined is None
 
 
 def test_a_spool_whose_lock_cannot_be_had_says_so(tmp_path: Path) -> None:

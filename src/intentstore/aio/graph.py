@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import aclosing
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -22,6 +23,7 @@ from .verb import AT_ONCE, like, reading, streaming, writing
 
 if TYPE_CHECKING:
     from ..graph import transfer
+    from ..graph.watch import Watch
 
 T = TypeVar("T")
 READERS, WRITERS = 2, 8
@@ -231,6 +233,26 @@ class AsyncIntentGraph:
         self, since: Revision | None = None, *, timeout_s: float | None = None, patience_s: float = 60.0
     ) -> AsyncGenerator[Commit, None]:
         watch = await self._read(lambda: self.sync.watch(since, timeout_s=timeout_s, patience_s=patience_s))
+        async with aclosing(self._follow(watch)) as commits:
+            async for commit in commits:
+                yield commit
+
+    @like(IntentGraph.subscribe)
+    async def subscribe(
+        self, name: str, since: Revision = 0, *, timeout_s: float | None = None, patience_s: float = 60.0
+    ) -> AsyncGenerator[Commit, None]:
+        subscription = await self._write(
+            lambda: self.sync.subscribe(name, since, timeout_s=timeout_s, patience_s=patience_s)
+        )
+        try:
+            async with aclosing(self._follow(subscription)) as commits:
+                async for commit in commits:
+                    yield commit
+                    subscription.dealt_with(commit.revision)
+        finally:
+            await self._write(subscription.keep)
+
+    async def _follow(self, watch: Watch) -> AsyncGenerator[Commit, None]:
         parking = self._news.after(watch)
         while True:
             block = await self._read(lambda: watch.take(AT_ONCE))
@@ -242,6 +264,9 @@ class AsyncIntentGraph:
                 parking = self._news.after(watch)
             else:
                 await self._bridge.run(parking, _nothing)
+
+    subscriptions = reading(IntentGraph.subscriptions)
+    unsubscribe = writing(IntentGraph.unsubscribe)
 
     # --- time ---
 

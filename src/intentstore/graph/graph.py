@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     )
     from .doctor import Health
     from .seal import Seal
+    from .subscription import Subscription
     from .watch import Watch
 
 _ANY = Walk()
@@ -453,6 +454,29 @@ class IntentGraph:
 
         begin = self.storage.revision if since is None else since
         return Watch(self.storage, begin, timeout_s=timeout_s, patience_s=patience_s)
+
+    def subscribe(
+        self, name: str, since: Revision = 0, *, timeout_s: float | None = None, patience_s: float = 60.0
+    ) -> Subscription:
+        """Watches under a name: the next of that name goes on behind the last commit that was dealt with.
+
+        Asking for the next commit says that the one before is dealt with. A new name begins after ``since``.
+        """
+        from .subscription import Subscription
+
+        return Subscription(self.storage, name, since, timeout_s=timeout_s, patience_s=patience_s)
+
+    def subscriptions(self) -> dict[str, Revision]:
+        """Returns the revision up to which each subscription has dealt with everything, by name."""
+        from .subscription import cursors
+
+        return cursors(self.storage)
+
+    def unsubscribe(self, name: str) -> None:
+        """Forgets how far a subscription came; one that was never there is forgotten too."""
+        from .subscription import forget
+
+        forget(self.storage, name)
 
     def commit(self, id: str) -> Commit | None:
         """Returns the commit with this commit id, or None."""

@@ -16,12 +16,14 @@ from typing import Any, TypeVar
 import msgspec
 
 from ..codec import jsonable
-from ..ground.change import Batch, Commit, Entry, Guard
+from ..ground.change import Batch, Commit, Guard
 from ..ground.errors import Closed, DegradedWarning, ReadOnly, StorageError, Unavailable
 from ..ground.identity import utc_now, uuid7
 from ..ground.protocol import Degraded, Diagnosis, Examines, IntentStorage, ListsGraphs, Problem, Replay
 from ..ground.query import Found, Hit, IntentFilter, Page, Walk
 from ..ground.types import Edge, Intent, IntentId, IntentStatus, Revision
+from ..ground.values import Map
+from .absence import Absence
 from .bringing import Bringer
 from .known import Known, PassedBy
 from .spool import Spool, Waiting
@@ -31,13 +33,14 @@ RETRY_S, LONGEST_RETRY_S = 0.5, 30.0
 """Seconds until the primary is tried again: the first time, and at most; each failure doubles it."""
 
 
-class _Away(msgspec.Struct):
-    """The primary cannot be reached: since when, why, and what is known meanwhile. ``seen``: how far of the spool."""
+def _there(name: str, promise: str) -> Any:
+    """Returns a method that asks the primary, and while that is away says that nobody else can tell."""
 
-    since: datetime
-    why: str
-    known: Known
-    seen: Revision = 0
+    def method(self: FallbackStorage, *args: Any, **how: Any) -> Any:
+        return self._ask(lambda: getattr(self.primary, name)(*args, **how), None)
+
+    method.__name__, method.__doc__ = name, promise
+    return method
 
 
 class FallbackStorage:
@@ -67,7 +70,7 @@ class FallbackStorage:
         self._retry_s = retry_s
         self._door, self._returning = threading.RLock(), threading.Lock()
         self._passed = PassedBy()
-        self._away: _Away | None = None
+        self._away: Absence | None = None
         self._turns = 0
         """How often it left its primary or came back: an answer that took longer than one turn is asked for again."""
         self._closing = threading.Event()
@@ -83,7 +86,10 @@ class FallbackStorage:
             self.primary.open()
             if not self._read_only and self.spool.count():
                 with self.spool.exclusive():
-                    self._bringer.bring()
+                    refused = self._bringer.bring()
+                if refused:
+                    _warn(_told(refused))
+            self._learn()
         except StorageError as error:
             if not _is_outage(error):
                 self.primary.close()
@@ -97,10 +103,12 @@ class FallbackStorage:
         while self._lookers:
             self._lookers.pop().join()
         lost = self._lost()
-        with contextlib.suppress(Unavailable):
-            self.primary.close()
-        self.spool.close()
-        self._away = None
+        try:
+            with contextlib.suppress(Unavailable):
+                self.primary.close()
+        finally:
+            self.spool.close()
+            self._away = None
         if lost:
             raise Unavailable(
                 f"{len(lost)} writes that waited in memory are lost: the store is still away",
@@ -114,6 +122,11 @@ class FallbackStorage:
         self._try_to_return()
         return [] if self._away is None else self.spool.waiting()
 
+    def _learn(self) -> None:
+        """Reads once what every write is held against: the definitions of the graph, which are few."""
+        with contextlib.suppress(StorageError):
+            self._passed.knows(self.primary.definitions())
+
     # --- leaving and returning ---
 
     def _leave(self, error: StorageError) -> None:
@@ -121,8 +134,8 @@ class FallbackStorage:
         with self._door:
             if self._away is not None or self._closing.is_set():
                 return
-            away = _Away(self._clock(), error.message, Known(self._passed))
-            self._follow(away)
+            away = Absence(self._clock(), error.message, Known(self._passed), self.spool, self._bringer)
+            away.follow()
             self._away = away
             self._turns += 1
             looker = threading.Thread(target=self._look, args=(self._turns,), name="intentstore-fallback", daemon=True)
@@ -134,8 +147,9 @@ class FallbackStorage:
     def _look(self, turn: int) -> None:
         pause = self._retry_s
         while not self._closing.wait(pause):
-            if self._turns != turn or self._try_to_return():
-                return
+            with contextlib.suppress(DegradedWarning):  # made an error by the program, which this thread is no part of
+                if self._turns != turn or self._try_to_return():
+                    return
             pause = min(2 * pause, LONGEST_RETRY_S)
 
     def _try_to_return(self) -> bool:
@@ -165,8 +179,8 @@ class FallbackStorage:
                 self._away = None
                 self._turns += 1
                 self._passed = PassedBy()
-        told = f"{refused} of the writes that waited were refused; see replay().conflicts" if refused else "all is well"
-        _warn(f"the store is back: {told}")
+                self._learn()
+        _warn(f"the store is back: {_told(refused)}")
 
     # --- what an interface shows ---
 
@@ -227,49 +241,10 @@ class FallbackStorage:
         self._passed.happened(commit)
         return commit
 
-    def _wait_for(self, away: _Away, batch: Batch, guard: Guard | None) -> Commit:
-        """Keeps the batch in the spool and makes it part of what is known. The door is shut meanwhile."""
+    def _wait_for(self, away: Absence, batch: Batch, guard: Guard | None) -> Commit:
         if self._read_only:
             raise ReadOnly("the store was opened read-only", hint="open it without read_only")
-        assert batch.id is not None
-        there = self._known_commit(away, batch.id)
-        if there is not None:
-            return there
-
-        def check() -> None:
-            self._follow(away)  # inside the write: so no other process's write can come between
-            away.known.settle(batch, guard)
-
-        revision = self.spool.add(batch, after=self._bringer.after(batch), check=check)
-        return self._lay(away, batch, revision)
-
-    def _as_commit(self, one: Waiting) -> Commit:
-        batch = one.batch
-        assert batch.id is not None
-        return Commit(
-            revision=one.revision,
-            id=batch.id,
-            at=batch.at,
-            actor=batch.actor,
-            reason=batch.reason,
-            changes=batch.changes,
-            durable=self.spool.durable,
-        )
-
-    def _lay(self, away: _Away, batch: Batch, revision: Revision) -> Commit:
-        assert batch.id is not None
-        self._bringer.gave(revision, batch.id)
-        away.seen = max(away.seen, revision)
-        return msgspec.structs.replace(away.known.lay(batch, revision), durable=self.spool.durable)
-
-    def _follow(self, away: _Away) -> None:
-        """Makes what waits, of this process and of others, part of what is known."""
-        reached = self.spool.revision
-        if reached > away.seen:
-            for one in self.spool.waiting(away.seen):
-                self._lay(away, one.batch, one.revision)
-                away.since = min(away.since, one.batch.at)
-            away.seen = max(away.seen, reached)
+        return away.write(batch, guard)
 
     def apply_all(self, batches: Sequence[Batch]) -> list[Commit]:
         """Applies the batches to the primary; while that is away they wait, unless they copy a log."""
@@ -283,7 +258,7 @@ class FallbackStorage:
 
     # --- reading ---
 
-    def _ask(self, ask: Callable[[], T], known: Callable[[_Away], T] | None) -> T:
+    def _ask(self, ask: Callable[[], T], known: Callable[[Absence], T] | None) -> T:
         """Asks the primary; while it is away, what is known, or without ``known`` says that it cannot be told."""
         while True:
             turn = self._turns
@@ -301,17 +276,9 @@ class FallbackStorage:
                 away = self._away
                 if away is not None:
                     if known is None:
-                        raise self._cannot_tell(away)
-                    self._follow(away)
+                        raise away.cannot_tell()
+                    away.follow()
                     return known(away)
-
-    def _cannot_tell(self, away: _Away) -> Unavailable:
-        return Unavailable(
-            f"this can only be told by the store itself, which cannot be reached since {away.since:%H:%M:%S} UTC",
-            hint="ask again when it is back; what is known can be read, and writes wait",
-            since=away.since.isoformat(),
-            why=away.why,
-        )
 
     def fetch(self, ids: Sequence[IntentId]) -> list[Intent | None]:
         """Returns the intents; while the primary is away those that are known, and `Unavailable` for any other."""
@@ -347,26 +314,34 @@ class FallbackStorage:
     def commit(self, id: str) -> Commit | None:
         """Returns the commit; while the primary is away, one that waits."""
 
-        def known(away: _Away) -> Commit:
-            found = self._known_commit(away, id)
+        def known(away: Absence) -> Commit:
+            found = away.commit(id)
             if found is None:
-                raise self._cannot_tell(away)
+                raise away.cannot_tell()
             return found
 
         return self._ask(lambda: self.primary.commit(id), known)
-
-    def _known_commit(self, away: _Away, id: str) -> Commit | None:
-        waiting = self.spool.find(id)
-        return away.known.commits.get(id) if waiting is None else self._as_commit(waiting)
 
     @property
     def revision(self) -> Revision:
         """The primary's last revision; while it is away, the last that is known."""
         return self._ask(lambda: self.primary.revision, lambda away: away.known.index.revision)
 
-    def trail(self, id: IntentId) -> list[Entry]:
-        """Returns what the primary does; it alone knows the past."""
-        return self._ask(lambda: self.primary.trail(id), None)
+    def definitions(self, prefix: str = "") -> dict[str, Map]:
+        """Returns the graph's definitions; while the primary is away, as they were last read."""
+
+        def ask() -> dict[str, Map]:
+            found = self.primary.definitions(prefix)
+            if not prefix:
+                self._passed.knows(found)
+            return found
+
+        return self._ask(ask, lambda away: away.known.definitions(prefix))
+
+    trail = _there("trail", "Returns what the primary does; it alone knows the past.")
+    keep = _there("keep", "Keeps things aside at the primary.")
+    kept = _there("kept", "Returns what the primary keeps aside.")
+    compact = _there("compact", "Compacts the primary.")
 
     def examine(self) -> Iterator[Diagnosis]:
         """Yields what the primary finds about what it stands on."""
@@ -376,10 +351,6 @@ class FallbackStorage:
     def verify(self) -> Iterator[Problem]:
         """Yields what the primary does."""
         return self._ask(lambda: iter(list(self.primary.verify())), None)
-
-    def compact(self) -> Mapping[str, Any]:
-        """Compacts the primary."""
-        return self._ask(lambda: dict(self.primary.compact()), None)  # type: ignore[attr-defined]  # declared
 
     def wait(self, since: Revision, timeout_s: float) -> bool:
         """Waits at the primary."""
@@ -394,6 +365,10 @@ class FallbackStorage:
 
 def _is_outage(error: StorageError) -> bool:
     return isinstance(error, Unavailable) and bool(error.fields.get("outage", True))
+
+
+def _told(refused: int) -> str:
+    return f"{refused} of the writes that waited were refused; see replay().conflicts" if refused else "all is well"
 
 
 def _warn(text: str) -> None:

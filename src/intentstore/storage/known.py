@@ -11,10 +11,11 @@ from typing import Any, assert_never
 
 import msgspec
 
-from ..ground.change import Batch, Change, Commit, Drop, Guard, Link, Note, Put, Unlink
+from ..ground.change import Batch, Change, Commit, Define, Drop, Guard, Link, Note, Put, Unlink
 from ..ground.errors import Unavailable
 from ..ground.query import Found, Hit, IntentFilter, Page, Walk
 from ..ground.types import Edge, EdgeKey, Intent, IntentId, IntentStatus, Revision
+from ..ground.values import Map
 from .index import Index
 from .ledger import Draft, settle
 
@@ -31,6 +32,8 @@ class PassedBy:
         self.edges: dict[EdgeKey, Edge] = {}
         self.commits: dict[str, Commit] = {}
         self.revision: Revision = 0
+        self.defined: dict[str, Map] | None = None
+        """Every definition of the graph, once they were read."""
 
     def saw(self, intents: Iterable[Intent | None]) -> None:
         """Remembers intents that were read."""
@@ -62,10 +65,21 @@ class PassedBy:
                     self.saw_edges((change.edge,))
                 case Unlink():
                     self.edges.pop(change.key, None)
+                case Define():
+                    self._define(change)
                 case Note():
                     pass
                 case _:
                     assert_never(change)
+
+    def knows(self, definitions: dict[str, Map]) -> None:
+        """Remembers all the definitions of the graph."""
+        self.defined = definitions
+
+    def _define(self, change: Define) -> None:
+        if self.defined is not None:
+            rest = {name: value for name, value in self.defined.items() if name != change.name}
+            self.defined = rest if change.value is None else {**rest, change.name: change.value}
 
 
 def _shorten(held: dict[Any, Any]) -> None:
@@ -85,7 +99,9 @@ class Known:
         """Those that the store acknowledged: asked for again they are the same commits."""
         self._gone: set[IntentId] = set()
         self._unlinked: set[EdgeKey] = set()
+        self.defined = passed.defined
         draft = Draft(self.index)
+        draft.defined.update(passed.defined or {})
         draft.intents.update(passed.intents.copy())
         for key, edge in passed.edges.copy().items():
             if key[0] in draft.intents and key[2] in draft.intents:
@@ -110,6 +126,12 @@ class Known:
     def neighbours(self, ids: Sequence[IntentId], walk: Walk) -> list[Edge]:
         """Returns the edges that are known, both of whose ends are."""
         return self.index.neighbours(ids, walk)
+
+    def definitions(self, prefix: str) -> dict[str, Map]:
+        """Returns the definitions as they were last read."""
+        if self.defined is None:
+            raise _unknown("the graph's definitions")
+        return {name: value for name, value in sorted(self.defined.items()) if name.startswith(prefix)}
 
     def select(self, where: IntentFilter, page: Page) -> Found:
         """Returns a page of the intents that are known."""
@@ -160,6 +182,11 @@ class Known:
                 case Unlink():
                     if change.key not in made | self._unlinked and self.index.linked((change.key,)) == [None]:
                         raise _unknown(f"edge {' '.join(change.key)}")
+                case Define():
+                    raise Unavailable(
+                        f"{change.name} belongs to the whole graph and cannot be changed while its store is away",
+                        hint="define it when the store is back",
+                    )
                 case _:
                     assert_never(change)
 
@@ -194,7 +221,7 @@ class Known:
                 self._unlinked.add(change.key)
             case Link():
                 self._unlinked.discard(change.edge.key)
-            case Note():
+            case Note() | Define():
                 pass
             case _:
                 assert_never(change)
@@ -205,7 +232,7 @@ class _Assumed:
 
     def __init__(self, index: Index) -> None:
         self._index = index
-        self.neighbours, self.heads = index.neighbours, index.heads
+        self.neighbours, self.heads, self.definitions = index.neighbours, index.heads, index.definitions
 
     def fetch(self, ids: Sequence[IntentId]) -> list[Intent | None]:
         return [found or Intent(id=id, goal="not known") for id, found in zip(ids, self._index.fetch(ids), strict=True)]
