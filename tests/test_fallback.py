@@ -41,7 +41,7 @@ from intentstore.ground.change import PROVISIONAL, Define, Put
 from intentstore.ground.errors import CycleRefused, StorageError
 from intentstore.ground.types import Claim
 from intentstore.ground.values import Map
-from intentstore.storage.choose import named
+from intentstore.storage.choose import Servers, StorageConfig, named
 from intentstore.storage.disk import alone_in
 from intentstore.storage.fallback import FallbackStorage
 from intentstore.storage.file import FileStorage
@@ -761,13 +761,14 @@ def test_a_graph_without_a_fallback_says_so() -> None:
         ("memory:x", "memory:x"),
         ("postgresql://u:secret@h1:1,h2/db?sslmode=require", "postgresql://h1:1,h2/db"),
         ("postgresql:///db?host=/run&user=u&password=secret", "postgresql:///db?host=/run"),
+        (Servers({"team-*": "memory:", "*": "postgresql://u:secret@h/db"}), "postgresql://h/db"),
     ],
 )
-def test_the_name_of_a_store_holds_no_secret(where: str, name: str) -> None:
-    assert named(where) == name
-    assert "secret" not in named("redis:secret@h")
-    assert named("file:goals") == f"file:{Path('goals').absolute()}"
-    assert named("sqlite:goals.db") == f"sqlite:{Path('goals.db').absolute()}"
+def test_the_name_of_a_store_holds_no_secret(where: str | StorageConfig, name: str) -> None:
+    assert named(where, "default") == name
+    assert "secret" not in named("redis:secret@h", "default")
+    assert named("file:goals", "default") == f"file:{Path('goals').absolute()}"
+    assert named("sqlite:goals.db", "default") == f"sqlite:{Path('goals.db').absolute()}"
 
 
 def test_every_power_of_a_storage_is_passed_on() -> None:
@@ -818,6 +819,19 @@ def test_many_batches_at_once_wait_each_by_itself(house: House) -> None:
         assert graph.replay().replayed == 4
         copied = graph.storage.apply_all([a_batch(Put(intent=an_intent("j")), revision=100)])
         assert copied[0].revision == 100
+
+
+def test_ones_own_writes_have_arrived_wherever_they_went(house: House) -> None:
+    with house.open() as graph:
+        graph.wait_for(graph.store(Intent(id="a", goal="A")).revision, timeout_s=0)
+        house.cut()
+        waits = graph.store(Intent(id="b", goal="B")).revision
+        graph.wait_for(waits, timeout_s=0)
+        house.mend()
+        graph.replay()
+        graph.wait_for(waits, timeout_s=0)
+        with pytest.raises(Unavailable, match="has not arrived"):
+            graph.wait_for(1000, timeout_s=0)
 
 
 def test_a_watch_waits_for_the_store_and_misses_nothing(house: House) -> None:

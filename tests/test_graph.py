@@ -336,10 +336,6 @@ def test_a_storage_without_a_power_says_so(tmp_path: Path) -> None:
         graph.storage.capabilities = type(graph.storage.capabilities)()
         with pytest.raises(Unsupported, match="text search"):
             graph.search("x")
-    with pytest.raises(Unsupported, match="fallback"):
-        open_graph("memory:", fallback="memory")
-    with pytest.raises(Unsupported, match="PostgreSQL"):
-        open_graph("postgresql://localhost/x")
     with pytest.raises(Unsupported, match="rtfs"):
         open_graph(f"file:{tmp_path}/x?encoding=rtfs")
 

@@ -24,8 +24,6 @@ MAX_CHANGES = 100_000
 MAX_REASON = 64 * 1024
 MAX_REVISION = 2**48 - 1
 """At a thousand commits a second, 9,000 years; with the gaps that PostgreSQL leaves, 18 years of a busy server."""
-MAX_REVISION = 2**40 - 1
-"""At a thousand commits a second, 34 years."""
 PROVISIONAL = 1 << 52
 """Revisions from here on are a fallback's, given while its store was away; never a store's own. Exact in a double."""
 

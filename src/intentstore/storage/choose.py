@@ -7,8 +7,7 @@ its object is called as ``factory(rest_of_url, graph=…, read_only=…, create=
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
@@ -16,9 +15,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
-from ..ground.errors import FieldInvalid, Unavailable, Unsupported
 from ..ground.change import Guard
-from ..ground.errors import FieldInvalid, Unsupported
+from ..ground.errors import FieldInvalid, Unavailable, Unsupported
 from ..ground.protocol import IntentStorage
 
 if TYPE_CHECKING:
@@ -271,7 +269,7 @@ def with_fallback(
     known = (kind, bool(path)) in (("memory", False), ("file", True))
     if options or not known or not limit.isdigit() or not int(limit):
         raise FieldInvalid("fallback", f"is {fallback!r}", hint='use "memory" or "file:DIR", with ?limit=N if you like')
-    common: dict[str, Any] = {"store": named(where), "limit": int(limit)}
+    common: dict[str, Any] = {"store": named(where, graph), "limit": int(limit)}
     from .memory import MemoryStorage
 
     if kind == "memory":
@@ -288,10 +286,10 @@ def with_fallback(
     return FallbackStorage(primary, spool, guard=guard, read_only=read_only, clock=clock)
 
 
-def named(where: str | StorageConfig) -> str:
-    """Returns a name of the store that is the same from every directory and holds no secret.
+def named(where: str | StorageConfig, graph: str) -> str:
+    """Returns a name of the graph's store that is the same from every directory and holds no secret.
 
-    >>> named("postgresql://planner:secret@db.example/goals?connect_timeout=3")
+    >>> named("postgresql://planner:secret@db.example/goals?connect_timeout=3", "default")
     'postgresql://db.example/goals'
     """
     config = parse_url(where) if isinstance(where, str) else where
@@ -307,6 +305,8 @@ def named(where: str | StorageConfig) -> str:
             places = [f"{name}={value}" for name, value in parse_qsl(parts.query) if name in ("host", "port", "dbname")]
             hosts = parts.netloc.rpartition("@")[2]
             return f"postgresql://{hosts}{parts.path}" + ("?" + "&".join(sorted(places)) if places else "")
+        case Servers():
+            return named(config.place_of(graph), graph)
         case (scheme, rest):
             from hashlib import sha256
 

@@ -19,7 +19,7 @@ from ..codec import jsonable
 from ..ground.change import Batch, Commit, Guard
 from ..ground.errors import Closed, DegradedWarning, ReadOnly, StorageError, Unavailable
 from ..ground.identity import utc_now, uuid7
-from ..ground.protocol import Degraded, Diagnosis, Examines, IntentStorage, ListsGraphs, Problem, Replay
+from ..ground.protocol import Degraded, Diagnosis, Examines, IntentStorage, LagsBehind, ListsGraphs, Problem, Replay
 from ..ground.query import Found, Hit, IntentFilter, Page, Walk
 from ..ground.types import Edge, Intent, IntentId, IntentStatus, Revision
 from ..ground.values import Map
@@ -342,6 +342,16 @@ class FallbackStorage:
     keep = _there("keep", "Keeps things aside at the primary.")
     kept = _there("kept", "Returns what the primary keeps aside.")
     compact = _there("compact", "Compacts the primary.")
+
+    def arrived(self, revision: Revision) -> bool:
+        """Returns True when reads see the commit of this revision; a provisional one is seen here at once."""
+        primary = self.primary
+
+        def ask() -> bool:
+            real = self._bringer.real_revision(revision)
+            return primary.arrived(real) if isinstance(primary, LagsBehind) else primary.revision >= real
+
+        return self._ask(ask, lambda away: away.known.index.revision >= revision)
 
     def examine(self) -> Iterator[Diagnosis]:
         """Yields what the primary finds about what it stands on."""

@@ -5,6 +5,8 @@ Knows SQLSTATEs; has never seen a connection or a statement. What it says of a p
 
 from __future__ import annotations
 
+from typing import Any
+
 import psycopg
 import psycopg_pool
 from psycopg import errors as said
@@ -63,11 +65,13 @@ def storage_error(
 ) -> IntentStoreError:
     """Returns what a driver's error means here. ``unknown``: a commit was on its way when it came."""
     what = f"{shown}: {doing} failed: {_plain(error)}"
-    facts = {"place": shown, **({"outcome": "unknown"} if unknown else {})}
+    facts: dict[str, Any] = {"place": shown, **({"outcome": "unknown"} if unknown else {})}
     if unknown:
         hint = "it may have happened: repeat it with the same commit id, or ask commit(id)"
         return Unavailable(what, hint=hint, **facts)
     state = "40" if isinstance(error, Outrun) else state_of(error)
+    if state[:2] in _NO_OUTAGE:
+        facts["outage"] = False
     kind, hint = _MEANINGS.get(state) or _MEANINGS.get(state[:2]) or (StorageError, "see the server's log")
     if kind is Corrupt:
         return Corrupt(shown, f"{doing} failed: {_plain(error)}", hint=hint)
@@ -86,6 +90,8 @@ def _plain(error: Exception) -> str:
     return text.removeprefix("connection failed: ").removeprefix("connection is bad: ")
 
 
+_NO_OUTAGE = frozenset({"28", "3D", "3F"})
+"""Waiting does not cure a wrong password or a missing database: no fallback hides it."""
 _MEANINGS: dict[str, tuple[type[StorageError], str]] = {
     "28": (Unavailable, "see user and password, and the server's pg_hba.conf"),
     "3D": (Unavailable, "create the database first: createdb NAME"),
