@@ -12,10 +12,7 @@ from .graph.traverse import refuse_cycles
 from .ground.errors import AlreadyThere, FieldInvalid
 from .ground.identity import utc_now, uuid7
 from .ground.types import Revision, check_name
-from .storage.choose import StorageConfig, choose, migration, salvage
-from .storage.choose import StorageConfig, choose, salvage
-from .ground.types import check_name
-from .storage.choose import StorageConfig, choose, salvage, with_fallback
+from .storage.choose import StorageConfig, choose, migration, salvage, with_fallback
 
 if TYPE_CHECKING:
     from .graph.repair import Repaired

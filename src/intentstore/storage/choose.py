@@ -245,6 +245,8 @@ def migration(where: str | StorageConfig) -> Migration:
 
             return planned("sqlite", Path(path), found=version_of(Path(path)), wanted=SQLITE)
     raise Unsupported("only file and SQLite stores are brought up to date here", hint="nothing needs to be done")
+
+
 def with_fallback(
     primary: IntentStorage,
     fallback: str,

@@ -341,6 +341,7 @@ class FallbackStorage:
     trail = _there("trail", "Returns what the primary does; it alone knows the past.")
     keep = _there("keep", "Keeps things aside at the primary.")
     kept = _there("kept", "Returns what the primary keeps aside.")
+    replace = _there("replace", "Replaces the primary's log; nothing of it waits.")
     compact = _there("compact", "Compacts the primary.")
 
     def arrived(self, revision: Revision) -> bool:

@@ -52,8 +52,13 @@ class FileStorage:
     """Keeps one graph of a file store. What it acknowledged is on stable storage (``durability="full"``)."""
 
     capabilities = Capabilities(
-        persistent=True, multi_process=True, searches_text=True, compacts=True, keeps_aside=True, replaces=True
-        persistent=True, multi_process=True, searches_text=True, compacts=True, keeps_aside=True, notifies=True
+        persistent=True,
+        multi_process=True,
+        searches_text=True,
+        compacts=True,
+        notifies=True,
+        keeps_aside=True,
+        replaces=True,
     )
 
     def __init__(

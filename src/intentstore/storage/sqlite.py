@@ -59,8 +59,13 @@ class SqliteStorage:
     """
 
     capabilities = Capabilities(
-        persistent=True, multi_process=True, searches_text=True, compacts=True, keeps_aside=True, replaces=True
-        persistent=True, multi_process=True, searches_text=True, compacts=True, keeps_aside=True, notifies=True
+        persistent=True,
+        multi_process=True,
+        searches_text=True,
+        compacts=True,
+        notifies=True,
+        keeps_aside=True,
+        replaces=True,
     )
 
     def __init__(

@@ -18,10 +18,8 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "questions": ("Questions", ("ready", "blocked", "search", "history", "log", "watch")),
     "past": ("The past", ("diff", "undo", "blame", "timeline")),
     "files": ("In and out", ("import", "export", "apply")),
-    "care": ("The store", ("init", "backup", "restore", "copy", "compact", "stats")),
-    "trust": ("Trust in it", ("verify", "seal", "prove", "repair", "migrate", "doctor")),
     "care": ("The store", ("init", "backup", "restore", "copy", "compact", "replay", "stats")),
-    "trust": ("Trust in it", ("verify", "seal", "prove", "repair", "doctor")),
+    "trust": ("Trust in it", ("verify", "seal", "prove", "repair", "migrate", "doctor")),
 }
 """By the module that declares them: the title of the group, and its verbs in order."""
 
