@@ -1,4 +1,7 @@
-"""A command from nothing: the interpreter's own start against ours with a verb."""
+"""A command from nothing: the interpreter's own start against ours with a verb.
+
+Both find their bytecode ready, as after an installation, whatever the environment says of writing it.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,13 @@ from ..setting import Kind, Setting
 _SOURCE = str(Path(intentstore.__file__).parent.parent)
 
 
-def _side(words: list[str]) -> Side:
-    return timed(partial(_run, words))
+def _side(words: list[str], bytecode: Path) -> Side:
+    environment = {**os.environ, "PYTHONPATH": _SOURCE, "PYTHONPYCACHEPREFIX": str(bytecode)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    return timed(partial(_run, words, environment))
 
 
-def _run(words: list[str]) -> None:
-    environment = {**os.environ, "PYTHONPATH": _SOURCE}
+def _run(words: list[str], environment: dict[str, str]) -> None:
     done = subprocess.run([sys.executable, *words], env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"`{' '.join(words[:3])}` gave {done.returncode}: {done.stderr.strip()[-200:]}")
@@ -32,7 +36,8 @@ def _run(words: list[str]) -> None:
 
 @contextmanager
 def _prepare(setting: Setting, words: Callable[[Setting], list[str]]) -> Iterator[Pair]:
-    yield Pair(_side(["-c", "pass"]), _side(["-m", "intentstore", *words(setting)]))
+    bytecode = setting.folder / "bytecode"
+    yield Pair(_side(["-c", "pass"], bytecode), _side(["-m", "intentstore", *words(setting)], bytecode))
 
 
 def _version(_: Setting) -> list[str]:

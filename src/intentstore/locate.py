@@ -5,13 +5,11 @@ Owns that directory and its ``config.json``; opens no store. Anything odd there 
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from pathlib import Path
 from typing import NamedTuple
 
-from .codec.strict import strict_loads
 from .ground.errors import AlreadyThere, Corrupt, FieldInvalid, Missing, Unavailable
 from .storage.choose import shown
 
@@ -98,6 +96,8 @@ def read_config(home: Path) -> Located:
         raise Unavailable(f"{path}: {error.strerror}", hint="see its permissions, or use --store") from error
     if len(text) > _LARGEST:
         raise Corrupt(str(path), f"is larger than {_LARGEST} bytes", hint="move it away, then: intent init")
+    from .codec import strict_loads
+
     try:
         found = strict_loads(text, "it")
     except FieldInvalid as error:
@@ -155,6 +155,8 @@ def establish(url: str | None, *, graph: str | None = None, home: Path) -> Locat
 
 
 def _write(directory: Path, wanted: Located, home: Path) -> None:
+    import json
+
     text = json.dumps({"store": _portable(wanted.store, directory, home), "graph": wanted.graph}, ensure_ascii=False)
     temporary = directory / f".{CONFIG}.{os.getpid()}.tmp"
     try:

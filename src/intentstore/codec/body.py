@@ -6,6 +6,7 @@ The decoders are for our own, checksummed bytes; text from outside goes through 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -18,10 +19,11 @@ from ..ground.values import Map
 from .wire import decode_hook, encode_hook, to_wire, write_time
 
 _encoder = msgspec.json.Encoder(enc_hook=encode_hook)
-_intents = trusted(msgspec.json.Decoder(Intent, dec_hook=decode_hook).decode)
-_edges = trusted(msgspec.json.Decoder(Edge, dec_hook=decode_hook).decode)
-_changes = trusted(msgspec.json.Decoder(Change, dec_hook=decode_hook).decode)
-_commits = trusted(msgspec.json.Decoder(Commit, dec_hook=decode_hook).decode)
+
+
+@cache  # each is made when it is first needed: a command that shows one intent needs one of them
+def _decoder(kind: Any) -> Callable[[bytes | str], Any]:
+    return trusted(msgspec.json.Decoder(kind, dec_hook=decode_hook).decode)
 
 
 def encode_intent(intent: Intent) -> bytes:
@@ -112,32 +114,32 @@ def encode_commit(commit: Commit, changes: list[bytes] | None = None) -> bytes:
     return b"".join((front, b',"changes":[', b",".join(bodies), b'],"hash":"', commit.hash.encode(), end))
 
 
-def _decode(decoder: Any, data: bytes | str, what: str) -> Any:
+def _decode(kind: Any, data: bytes | str, what: str) -> Any:
     try:
-        return decoder(data)
+        return _decoder(kind)(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, TypeError, Invalid, RecursionError) as error:
         raise Corrupt(what, f"cannot be read: {error}") from error
 
 
 def decode_intent(data: bytes | str) -> Intent:
     """Returns the intent these bytes of ours hold; `Corrupt` if they are damaged."""
-    intent: Intent = _decode(_intents, data, "an intent's record")
+    intent: Intent = _decode(Intent, data, "an intent's record")
     return intent
 
 
 def decode_edge(data: bytes | str) -> Edge:
     """Returns the edge these bytes of ours hold; `Corrupt` if they are damaged."""
-    edge: Edge = _decode(_edges, data, "an edge's record")
+    edge: Edge = _decode(Edge, data, "an edge's record")
     return edge
 
 
 def decode_change(data: bytes | str) -> Change:
     """Returns the change these bytes of ours hold; `Corrupt` if they are damaged."""
-    change: Change = _decode(_changes, data, "a change's record")
+    change: Change = _decode(Change, data, "a change's record")
     return change
 
 
 def decode_commit(data: bytes | str) -> Commit:
     """Returns the commit these bytes of ours hold; `Corrupt` if they are damaged."""
-    commit: Commit = _decode(_commits, data, "a commit's record")
+    commit: Commit = _decode(Commit, data, "a commit's record")
     return commit

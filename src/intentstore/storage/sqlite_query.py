@@ -6,7 +6,7 @@ Knows the tables of ``sqlite.sql``; has never seen a connection's state, a lock 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -104,17 +104,19 @@ class _JustMetadata(msgspec.Struct):
     metadata: Map = EMPTY
 
 
-_just_metadata = msgspec.json.Decoder(_JustMetadata, dec_hook=decode_hook)
+@cache  # made when it is first needed: few questions need it
+def _just_metadata() -> msgspec.json.Decoder[_JustMetadata]:
+    return msgspec.json.Decoder(_JustMetadata, dec_hook=decode_hook)
 
 
 @lru_cache(maxsize=64)
 def _wanted(body: str) -> Map:
-    return _just_metadata.decode(body).metadata
+    return _just_metadata().decode(body).metadata
 
 
 def has_metadata(body: str, wanted: str) -> bool:
     """True when the intent with this body holds every entry of ``wanted``'s metadata, equal in value and type."""
-    held = _just_metadata.decode(body).metadata
+    held = _just_metadata().decode(body).metadata
     return all(key in held and same_value(held[key], value) for key, value in _wanted(wanted).items())
 
 

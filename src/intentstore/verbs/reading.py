@@ -8,8 +8,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ..codec import filter_from, strict_loads, value_from_json
-from ..codec.wire import read_time
 from ..ground.errors import FieldInvalid
 from ..ground.query import EVERYTHING, IntentFilter, Sort, write_cursor
 from ..ground.types import MAX_INTENT_BYTES, IntentId, check_id
@@ -59,6 +57,8 @@ def read_value(text: str, where: str) -> Any:
 
     What is JSON but no value of ours (NaN, 2^63, a key twice) is `FieldInvalid`, never quietly a text.
     """
+    from ..codec import strict_loads, value_from_json
+
     try:
         return value_from_json(strict_loads(text, where), where)
     except FieldInvalid as error:
@@ -103,9 +103,9 @@ def read_text(given: str | BinaryIO, field: str) -> str:
 
 # --- times ---
 
-_SPAN = re.compile(r"(?:(\d{1,6})\s*(w|d|h|m|min|s|weeks?|days?|hours?|minutes?|seconds?))(?:\s+ago)?", re.ASCII)
+_SPAN = r"(?:(\d{1,6})\s*(w|d|h|m|min|s|weeks?|days?|hours?|minutes?|seconds?))(?:\s+ago)?"
 _SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_DATE = r"\d{4}-\d{2}-\d{2}"
 
 
 def read_when(text: str, field: str, *, now: datetime | None = None) -> datetime:
@@ -115,6 +115,8 @@ def read_when(text: str, field: str, *, now: datetime | None = None) -> datetime
     >>> read_when("2d", "created_after", now=noon).isoformat()
     '2026-05-02T12:00:00+00:00'
     """
+    from ..codec.wire import read_time
+
     now = now or datetime.now(UTC)
     word = text.strip().lower()
     if word == "now":
@@ -122,11 +124,11 @@ def read_when(text: str, field: str, *, now: datetime | None = None) -> datetime
     if word in ("today", "yesterday"):
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
         return midnight if word == "today" else midnight - timedelta(days=1)
-    span = _SPAN.fullmatch(word)
+    span = re.fullmatch(_SPAN, word, re.ASCII)
     try:
         if span:
             return now - timedelta(seconds=int(span[1]) * _SECONDS[span[2][0]])
-        return read_time(f"{word}T00:00:00Z" if _DATE.fullmatch(word) else text.strip().upper(), field)
+        return read_time(f"{word}T00:00:00Z" if re.fullmatch(_DATE, word, re.ASCII) else text.strip().upper(), field)
     except (FieldInvalid, OverflowError) as error:
         problem = error.fields["problem"] if isinstance(error, FieldInvalid) else f"{text!r} is out of range"
         hint = "write 2026-01-02T03:04:05Z, 2026-01-02, or a span such as 2d or '3h ago'"
@@ -179,5 +181,7 @@ def read_filter(graph: IntentGraph, given: dict[str, Any]) -> IntentFilter:
         found["connected_to"] = ConnectedTo(id=resolve(graph, given["near"], "near"))
     if given.get("where") is None:
         return IntentFilter(**found)
+    from ..codec import filter_from, strict_loads
+
     asked = filter_from(strict_loads(given["where"], "where"))
     return IntentFilter(**found, any_of=(asked,)) if found else asked
