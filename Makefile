@@ -37,7 +37,7 @@ lint: .venv/.dev ## style, layout and floors
 	.venv/bin/lint-imports --no-logo --no-cache # its cache misses that a module has come or gone
 
 types: .venv/.dev ## mypy --strict
-	$(PY) -m mypy $(foreach dir,src tests bench demo docs/examples,$(if $(wildcard $(dir)/*.py $(dir)/*/*.py),$(dir)))
+	$(PY) -m mypy $(foreach dir,src tests bench demo examples docs/examples,$(if $(wildcard $(dir)/*.py $(dir)/*/*.py),$(dir)))
 
 bench: .venv/.dev ## measurements (ROWS= N= choose their size)
 	@$(PY) -m bench $(ARGS)

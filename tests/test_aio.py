@@ -82,7 +82,7 @@ def test_a_verb_has_the_same_words_and_takes_the_same(name: str) -> None:
     assert [(each.name, each.kind, each.default) for each in mine.parameters.values()] == [
         (each.name, each.kind, each.default) for each in wanted.parameters.values()
     ]
-    if name != "transaction":
+    if name not in ("transaction", "acting"):  # they do nothing yet
         assert inspect.iscoroutinefunction(ours) or inspect.isasyncgenfunction(ours)
 
 
@@ -155,6 +155,7 @@ def written(tmp_path: Path) -> list[Asked]:
 
 
 ODD = {
+    "acting",
     "at",
     "close",
     "compact",

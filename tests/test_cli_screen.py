@@ -57,6 +57,7 @@ def test_every_verb_is_declared_once_where_the_table_says() -> None:
     contract += " ready blocked search history log diff undo blame timeline"
     contract += " import export apply backup restore copy verify compact stats"
     contract += " seal prove repair migrate doctor"
+    contract += " claim renew release recover defer stale sweep policies"
     assert sorted(VERBS) == sorted(contract.split())
 
 
@@ -177,6 +178,7 @@ def test_every_shape_is_painted_both_ways(graph: IntentGraph) -> None:
     results: dict[str, dict[str, Any]] = {
         "added": {"intent": intent},
         "blocked": {"blocked": [{"intent": intent, "because": [{"kind": "claim", "id": "ana"}]}]},
+        "claimed": {"intent": {**intent, "claim": {"owner": "o", "token": 3, "until": "2026-01-02T03:04:05.000000Z"}}},
         "commit": {"commit": commits[0]},
         "commits": {"commits": commits, "next": 3},
         "conflicts": {"conflicts": [{"edge": edges[0], "left": intent, "right": intent}]},
@@ -216,6 +218,7 @@ def test_every_shape_is_painted_both_ways(graph: IntentGraph) -> None:
         "moved": {"intents": [intent]},
         "origins": {"fields": [{"field": "goal", "value": "G", "revision": 1, "commit": "c", "at": entries[0]["at"]}]},
         "path": {"path": None},
+        "policies": {"policies": {"urgent": {"kind": "require", "needs": ["approver"]}}},
         "proposals": {
             "proposals": [{"edge": edges[0], "rule": "mention", "confidence": 0.5, "because": "its text says so"}],
             "stored": 1,
@@ -228,6 +231,7 @@ def test_every_shape_is_painted_both_ways(graph: IntentGraph) -> None:
             "conflicts": [{"commit": "c", "at": commits[0]["at"], "kind": "AlreadyThere", "message": "it is there"}],
         },
         "report": {"ok": False, "problems": [{"where": "here", "what": "odd"}]},
+        "requeued": {"requeued": [intent]},
         "shown": {"intents": [{**intent, "labels": ["a"], "metadata": {"k": 1}}], "edges": edges},
         "stages": {"timeline": [{"status": None, "since": entries[0]["at"], "revision": 1, "commit": "c"}]},
         "store": {"store": "sqlite:x", "graph": "g"},

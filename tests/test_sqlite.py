@@ -12,6 +12,7 @@ from typing import Any
 import apsw
 import pytest
 
+from intentstore import Intent, open_graph
 from intentstore.ground.change import Define, Drop, Link, Note, Put, Unlink
 from intentstore.ground.errors import (
     Busy,
@@ -24,12 +25,12 @@ from intentstore.ground.errors import (
     TooNew,
     Unavailable,
 )
-from intentstore.ground.query import EVERYTHING, HasEdge, IntentFilter, Page, Sort, Walk
+from intentstore.ground.query import EVERYTHING, Direction, HasEdge, IntentFilter, Page, Sort, Walk
 from intentstore.ground.types import Edge, EdgeType
 from intentstore.ground.values import Map
 from intentstore.storage.sqlite import SqliteStorage
 from intentstore.storage.sqlite_connections import APPLICATION_ID, PAGE_BYTES, Connections
-from intentstore.storage.sqlite_query import Asked, selecting
+from intentstore.storage.sqlite_query import Asked, neighbours, selecting
 from intentstore.storage.sqlite_rows import Statements, rows
 from intentstore.storage.sqlite_wal import write_again
 from intentstore.testing.driver import break_driver
@@ -603,9 +604,12 @@ DAMAGE = {
     "UPDATE intents SET hash = 'x' WHERE id = 'a'": "chain ends elsewhere",
     "UPDATE intents SET body = 'x' WHERE id = 'a'": "cannot be read",
     "DELETE FROM intents WHERE id = 'a'": "is in the log but not in the tables",
-    "INSERT INTO intents SELECT 99, graph, 'q', status, 1, 1, 1, 1, 'h', NULL, NULL, NULL, NULL, goal, body"
+    "INSERT INTO intents SELECT 99, graph, 'q', status, 1, 1, 1, 1, 'h', NULL, NULL, NULL, NULL, goal, body, 0, 0"
     " FROM intents"
     " WHERE id = 'a'": "is in the tables but not in the log",
+    "UPDATE intents SET body = CAST(x'ff41' AS TEXT) WHERE id = 'a'": "'utf-8' codec can't decode",
+    "UPDATE intents SET waits = waits + 1 WHERE id = 'a'": "are miscounted",
+    "UPDATE intents SET below = below - 1 WHERE id = 'a'": "are miscounted",
     "DELETE FROM labels": "its labels differ",
     "INSERT INTO labels VALUES (1, 'more', 99)": "belong to no intent",
     "DELETE FROM fts_1 WHERE rowid = 1": "word index",
@@ -744,3 +748,29 @@ def test_a_text_that_is_none_is_damage_with_its_place(tmp_path: Path, value: str
         for ask in (storage.entries, lambda: storage.fetch(["a"]), lambda: storage.neighbours(["a"], Walk())):
             list(ask())
     storage.close()
+
+
+def test_the_statement_for_any_database_gives_the_same_edges(tmp_path: Path) -> None:
+    with open_graph(f"sqlite:{tmp_path / 'goals.db'}") as graph:
+        for id in "abcd":
+            graph.store(Intent(id=id, goal=id))
+        for source, type, target in (("a", "blocks", "b"), ("c", "related_to", "a"), ("b", "depends_on", "c")):
+            graph.link(source, type, target)
+        storage: Any = graph.storage
+        connection = storage._at.reader()
+        for direction in Direction:
+            for types in ((), ("blocks", "related_to"), ("depends_on",)):
+                walk, asked = Walk(types=frozenset(types), direction=direction), Asked(1)
+                found = connection.execute(neighbours(["a", "b"], walk, asked), asked.values).fetchall()
+                assert [row[:3] for row in found] == [edge.key for edge in graph.edges_of(["a", "b"], walk)]
+        storage._at.give_back(connection)
+
+
+def test_text_that_is_no_text_is_damage(tmp_path: Path) -> None:
+    with open_graph(f"sqlite:{tmp_path / 'goals.db'}") as graph:
+        graph.store(Intent(id="a", goal="a"))
+    connection = apsw.Connection(str(tmp_path / "goals.db"))
+    connection.execute("UPDATE intents SET body = CAST(x'ff41' AS TEXT)")
+    connection.close()
+    with open_graph(f"sqlite:{tmp_path / 'goals.db'}") as graph, pytest.raises(Corrupt, match="is no text"):
+        graph.fetch(["a", "b"])

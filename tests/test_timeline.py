@@ -269,7 +269,7 @@ def test_a_write_between_the_look_and_the_undo_is_not_overwritten(graph: IntentG
     changes = undoing.changes()
     graph.complete("a")
     with pytest.raises(StaleRevision):
-        graph._commit(tuple(changes), reason=None, guard=undoing.guard)
+        graph._writer.commit(tuple(changes), graph.who, reason=None, extra=undoing.guard)
     assert graph.intent("a").status == "completed"
 
 
@@ -292,23 +292,23 @@ def test_blame_is_the_last_revision_at_which_a_field_changed(graph: IntentGraph,
 
 
 def test_definitions_have_a_past_that_can_be_asked_compared_and_undone(graph: IntentGraph) -> None:
-    graph.define("policy/a", {"level": 1})
-    graph.define("policy/b", {"level": 1})
+    graph.define("rule/a", {"level": 1})
+    graph.define("rule/b", {"level": 1})
     graph.store(Intent(goal="Between"))
-    graph.define("policy/a", {"level": 2})
-    graph.define("policy/b", None)
+    graph.define("rule/a", {"level": 2})
+    graph.define("rule/b", None)
     second, third = [commit.id for commit in graph.entries(3)]
     for revision, expected in enumerate([[], ["a"], ["a", "b"], ["a", "b"], ["a", "b"], ["a"]]):
         past = graph.at(revision)
-        assert [name[-1] for name in past.definitions("policy/")] == expected
-        assert (past.definitions("policy/a") == {"policy/a": {"level": 2}}) == (revision >= 4)
+        assert [name[-1] for name in past.definitions("rule/")] == expected
+        assert (past.definitions("rule/a") == {"rule/a": {"level": 2}}) == (revision >= 4)
     told = [(each.how, [change.field for change in each.fields]) for each in graph.diff(3, 5)]
     assert told == [("changed", ["value"]), ("removed", [])]
     graph.undo(third)
-    assert graph.definitions() == {"policy/a": {"level": 2}, "policy/b": {"level": 1}}
+    assert graph.definitions() == {"rule/a": {"level": 2}, "rule/b": {"level": 1}}
     graph.undo(second)
-    assert graph.definitions() == {"policy/a": {"level": 1}, "policy/b": {"level": 1}}
-    with pytest.raises(Conflict, match="definition policy/a was changed since"):
+    assert graph.definitions() == {"rule/a": {"level": 1}, "rule/b": {"level": 1}}
+    with pytest.raises(Conflict, match="definition rule/a was changed since"):
         graph.undo(second)
     assert graph.verify().ok
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..measure import Row
-from . import awaited, cold, get, importing, listing, opening, past, postgres, relations, seed, store, watching
+from . import awaited, cold, fleet, get, importing, listing, opening, past, postgres, relations, seed, store, watching
 
 ROWS: tuple[Row, ...] = (
     *store.ROWS,
@@ -12,6 +12,7 @@ ROWS: tuple[Row, ...] = (
     *opening.ROWS,
     *importing.ROWS,
     *relations.ROWS,
+    *fleet.ROWS,
     *past.ROWS,
     *postgres.ROWS,
     *seed.ROWS,

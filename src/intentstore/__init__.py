@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from .graph.graph import Branch, IntentGraph, Report
     from .graph.infer import Proposal
     from .graph.needs import CriticalPath, Cycle
+    from .graph.policy import Allow, Cascade, Forbid, MostParents, Policy, Require, Timeout, When
+    from .graph.proposed import Proposed
+    from .graph.recall import HistoryFilter, Outcomes
     from .graph.relations import Clash, Impact
     from .graph.repair import Repaired
     from .graph.seal import Seal
@@ -57,7 +60,7 @@ if TYPE_CHECKING:
     )
     from .ground.protocol import Degraded, Replay, Unreplayed
     from .ground.query import ConnectedTo, Found, HasEdge, Hit, IntentFilter, Page, Sort
-    from .ground.types import Edge, EdgeType, Intent, IntentStatus
+    from .ground.types import Claim, Edge, EdgeType, Intent, IntentStatus
     from .ground.values import Code, ErrorValue, Keyword, Map, Resource, Symbol, Value
     from .opening import migrate_store, open_graph, repair_store
     from .storage.choose import File, InMemory, Postgres, Servers, Sqlite, StorageConfig
@@ -67,6 +70,9 @@ _HOMES = {
     "graph.graph": "Branch IntentGraph Report",
     "graph.infer": "Proposal",
     "graph.needs": "CriticalPath Cycle",
+    "graph.policy": "Allow Cascade Forbid MostParents Policy Require Timeout When",
+    "graph.proposed": "Proposed",
+    "graph.recall": "HistoryFilter Outcomes",
     "graph.relations": "Clash Impact",
     "graph.timeline": "Difference FieldChange Origin Stage",
     "graph.doctor": "Health",
@@ -84,7 +90,7 @@ _HOMES = {
     ),
     "ground.protocol": "Degraded Replay Unreplayed",
     "ground.query": "ConnectedTo Found HasEdge Hit IntentFilter Page Sort",
-    "ground.types": "Edge EdgeType Intent IntentStatus",
+    "ground.types": "Claim Edge EdgeType Intent IntentStatus",
     "ground.values": "Code ErrorValue Keyword Map Resource Symbol Value",
     "opening": "migrate_store open_graph repair_store",
     "storage.choose": "File InMemory Postgres Servers Sqlite StorageConfig",
@@ -105,12 +111,15 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "Allow",
     "AlreadyThere",
     "AsyncIntentGraph",
     "Batch",
     "Branch",
     "Busy",
+    "Cascade",
     "Change",
+    "Claim",
     "Clash",
     "Closed",
     "Code",
@@ -136,10 +145,12 @@ __all__ = [
     "FieldChange",
     "FieldInvalid",
     "File",
+    "Forbid",
     "Found",
     "Full",
     "HasEdge",
     "Health",
+    "HistoryFilter",
     "Hit",
     "Impact",
     "InMemory",
@@ -156,12 +167,16 @@ __all__ = [
     "Locked",
     "Map",
     "Missing",
+    "MostParents",
     "Note",
     "Origin",
+    "Outcomes",
     "Page",
+    "Policy",
     "PolicyRefused",
     "Postgres",
     "Proposal",
+    "Proposed",
     "Put",
     "QueryInvalid",
     "ReadOnly",
@@ -169,6 +184,7 @@ __all__ = [
     "Repaired",
     "Replay",
     "Report",
+    "Require",
     "Resource",
     "RevisionMissing",
     "RtfsSyntaxError",
@@ -181,6 +197,7 @@ __all__ = [
     "StorageConfig",
     "StorageError",
     "Symbol",
+    "Timeout",
     "TooNew",
     "Transaction",
     "TransitionRefused",
@@ -189,6 +206,7 @@ __all__ = [
     "Unreplayed",
     "Unsupported",
     "Value",
+    "When",
     "__version__",
     "migrate_store",
     "open_graph",

@@ -6,6 +6,7 @@ import inspect
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
+from copy import copy
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -130,6 +131,14 @@ class AsyncIntentGraph:
             lanes.stop()
         self.sync.close()
 
+    @like(IntentGraph.acting)
+    def acting(
+        self, *, actor: str | None = None, approver: str | None = None, token: int | None = None
+    ) -> AsyncIntentGraph:
+        other = copy(self)
+        other.sync = self.sync.acting(actor=actor, approver=approver, token=token)
+        return other
+
     # --- reading by id ---
 
     @like(IntentGraph.get)
@@ -205,6 +214,7 @@ class AsyncIntentGraph:
     count = reading(IntentGraph.count)
     ready = reading(IntentGraph.ready)
     blocked = reading(IntentGraph.blocked)
+    stale = reading(IntentGraph.stale)
     search = reading(IntentGraph.search)
 
     # --- lifecycle ---
@@ -215,6 +225,21 @@ class AsyncIntentGraph:
     suspend = writing(IntentGraph.suspend)
     archive = writing(IntentGraph.archive)
     reopen = writing(IntentGraph.reopen)
+    defer = writing(IntentGraph.defer)
+    sweep = writing(IntentGraph.sweep)
+
+    # --- claims ---
+
+    claim = writing(IntentGraph.claim)
+    renew = writing(IntentGraph.renew)
+    release = writing(IntentGraph.release)
+    recover = writing(IntentGraph.recover)
+
+    # --- governance ---
+
+    policies = reading(IntentGraph.policies)
+    define_policy = writing(IntentGraph.define_policy)
+    guard = writing(IntentGraph.guard)
 
     # --- the log ---
 
@@ -224,6 +249,7 @@ class AsyncIntentGraph:
         return await self._read(lambda: self.sync.revision)
 
     history = reading(IntentGraph.history)
+    outcomes = reading(IntentGraph.outcomes)
     entries = streaming(IntentGraph.entries)
     wait_for = reading(IntentGraph.wait_for)
     commit = reading(IntentGraph.commit)

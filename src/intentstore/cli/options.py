@@ -18,6 +18,7 @@ GLOBALS = (
     Argument("graph", "the graph in it (else $INTENTSTORE_GRAPH, else the store's own)", metavar="NAME"),
     Argument("as_of", "look at the graph as it was after a revision, or at a time (reading verbs)", metavar="REV|TIME"),
     Argument("actor", "who does it; kept in the history (else $INTENTSTORE_ACTOR)", metavar="NAME"),
+    Argument("approver", "who approved it; kept in the history, and demanded by some policies", metavar="NAME"),
     Argument(
         "fallback",
         "while the store is away, let writes wait in file:DIR (else $INTENTSTORE_FALLBACK)",
@@ -37,6 +38,7 @@ class Asked(NamedTuple):
     graph: str | None = None
     as_of: str | None = None
     actor: str | None = None
+    approver: str | None = None
     fallback: str | None = None
     json: bool = False
     quiet: bool = False

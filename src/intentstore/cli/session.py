@@ -81,7 +81,8 @@ class CommandSession:
             read_only=not create,
             fallback=fallback,
         )
-        return self._stack.enter_context(opened)
+        self._stack.enter_context(opened)
+        return opened if self._asked.approver is None else opened.acting(approver=self._asked.approver)
 
     def degraded(self) -> dict[str, Any] | None:
         """Returns how the named store does while it is away; None when it is there, or has no fallback."""

@@ -84,8 +84,8 @@ def _blocked(result: Mapping[str, Any], short: Short, when: Short) -> list[Block
 
 
 def _reason(reason: Mapping[str, Any], short: Short) -> str:
-    if reason["kind"] == "claim":
-        return f"claimed by {reason['id']}"
+    if reason["kind"] in ("claim", "deferred"):
+        return f"{'claimed by' if reason['kind'] == 'claim' else 'deferred to'} {reason['id']}"
     status = f" ({reason['status']})" if reason.get("status") else ""
     return f"{reason['kind']} {short(reason['id'])}{status}"
 
@@ -118,6 +118,8 @@ def _change(change: Mapping[str, Any], short: Short) -> str:
             return sentence(change["edge"], short)
         case "unlink":
             return f"no longer: {sentence(change, short)}"
+        case "define":
+            return f"defined {change['name']}" if "value" in change else f"no longer defined: {change['name']}"
     return f"note: {change.get('text', '')}"
 
 
@@ -219,6 +221,7 @@ def _flat(facts: Mapping[str, Any], before: str) -> list[tuple[str, str]]:
 _SHAPES: dict[str, Callable[[Mapping[str, Any], Short, Short], list[Block]]] = {
     "added": _intent,
     "blocked": _blocked,
+    "claimed": view_fleet.claimed,
     "commit": _commit,
     "commits": _commits,
     "happened": _happened,
@@ -243,11 +246,13 @@ _SHAPES: dict[str, Callable[[Mapping[str, Any], Short, Short], list[Block]]] = {
     "moved": _intents,
     "origins": view_past.origins,
     "path": _path,
+    "policies": view_fleet.policies,
     "proposals": view_fleet.proposals,
     "receipt": _facts,
     "repaired": _repaired,
     "replay": _replay,
     "report": _report,
+    "requeued": view_fleet.requeued,
     "shown": _shown,
     "stages": view_past.stages,
     "store": lambda r, _s, _w: [Line(f"graph {r['graph']} is kept in {r['store']}")],

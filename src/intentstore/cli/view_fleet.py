@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .blocks import Block, Line, Short, Table
+from .blocks import Block, Card, Line, Short, Table
 
 
 def impact(result: Mapping[str, Any], short: Short, when: Short) -> list[Block]:
@@ -62,3 +62,34 @@ def proposals(result: Mapping[str, Any], short: Short, when: Short) -> list[Bloc
         rows.append((f"{each['confidence']:.2f}", each["rule"], sentence, each["because"]))
     table = Table(("SURE", "RULE", "EDGE", "BECAUSE"), rows, "BECAUSE", "nothing to propose")
     return [table, Line(f"stored {result['stored']} edges")] if result["stored"] else [table]
+
+
+def claimed(result: Mapping[str, Any], short: Short, when: Short) -> list[Block]:
+    """Draws what was claimed, by whom, with which token, until when."""
+    intent = result["intent"]
+    if intent is None:
+        return [Line("nothing is ready")]
+    claim = intent.get("claim", {})
+    facts = [("id", intent["id"]), ("owner", claim.get("owner", "")), ("token", str(claim.get("token", "")))]
+    facts += [("until", claim.get("until", "")), ("status", intent["status"]), ("priority", str(intent["priority"]))]
+    del short, when
+    return [Card(intent["goal"], facts)]
+
+
+def requeued(result: Mapping[str, Any], short: Short, when: Short) -> list[Block]:
+    """Draws what was given back."""
+    rows = [(short(intent["id"]), intent["goal"]) for intent in result["requeued"]]
+    del when
+    return [Table(("ID", "GOAL"), rows, nothing="nothing was left behind")]
+
+
+def policies(result: Mapping[str, Any], short: Short, when: Short) -> list[Block]:
+    """Draws each policy as its kind and its JSON."""
+    import msgspec
+
+    del short, when
+    rows = [
+        (name, rule["kind"], msgspec.json.encode({key: value for key, value in rule.items() if key != "kind"}).decode())
+        for name, rule in result["policies"].items()
+    ]
+    return [Table(("NAME", "KIND", "SAYS"), rows, "SAYS", "no policies")]

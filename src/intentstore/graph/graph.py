@@ -5,6 +5,7 @@ Owns the clock, the actor and the ids; keeps no state of the graph itself. Safe 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -15,27 +16,31 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from ..ground.change import Batch, Change, Commit, Entry, Guard, Note, Put
+from ..ground.change import Change, Commit, Define, Entry, Note
 from ..ground.errors import CommitMissing, FieldInvalid, IntentMissing, IntentStoreError, Unsupported
 from ..ground.identity import utc_now, uuid7
-from ..ground.protocol import Degraded, FallsBack, IntentStorage, ListsGraphs, Problem, Replay
+from ..ground.protocol import Degraded, FallsBack, FindsBelow, IntentStorage, ListsGraphs, Problem, Replay
 from ..ground.query import EVERYTHING, Direction, Found, Hit, IntentFilter, Page, Sort, Walk
-from ..ground.types import Edge, Intent, IntentId, IntentStatus, Revision, check_id, check_name
+from ..ground.types import OPEN, Edge, Intent, IntentId, IntentStatus, Revision, check_id, check_name
 from ..ground.values import Map
 from . import ready as readiness
-from .lifecycle import check_move
-from .transaction import Transaction
-from .traverse import DOWNWARD, UPWARD, every_edge, path, reachable, refuse_cycles, resolved
+from .claims import Acting, Leases
+from .transaction import Transaction, put_in
+from .traverse import DOWNWARD, UPWARD, below, every_edge, path, reachable, resolved
 
 if TYPE_CHECKING:
     from . import (
         infer,
         needs,
+        recall,
         relations,
         timeline,
         transfer,  # gzip and digests: imported by the verbs that carry a log, not by every start
     )
+    from .committing import Writer
     from .doctor import Health
+    from .guards import PythonGuard
+    from .policy import Policy
     from .seal import Seal
     from .subscription import Subscription
     from .watch import Watch
@@ -81,9 +86,12 @@ class IntentGraph:
     ) -> None:
         self.storage, self.name = storage, graph
         self.actor = None if actor is None else check_name(actor, "actor")
+        self.who = Acting(actor=self.actor)
         self._clock, self._new_id = clock, new_id
-        self._wrote = False
+        self.leases = Leases(storage, clock)
+        self._writers: list[Writer] = []
         self._inference: infer.Inference | None = None
+        self._recall: recall.Recall | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -95,13 +103,35 @@ class IntentGraph:
 
     def close(self) -> None:
         """Lets go of the storage. Closing twice is harmless."""
-        if self._wrote:
-            from .seal import seal_at_close
+        for writer in self._writers:
+            writer.guards.close()
+            if writer.wrote:
+                from .seal import seal_at_close
 
-            self._wrote = False
-            with suppress(IntentStoreError):  # the history is safe without
-                seal_at_close(self.storage)
+                writer.wrote = False
+                with suppress(IntentStoreError):  # the history is safe without
+                    seal_at_close(self.storage)
         self.storage.close()
+
+    @property
+    def _writer(self) -> Writer:
+        if not self._writers:
+            from .committing import Writer  # for whoever only reads, it is never loaded
+
+            self._writers.append(Writer(self.storage, self._clock, self.leases))
+        return self._writers[0]
+
+    def acting(self, *, actor: str | None = None, approver: str | None = None, token: int | None = None) -> IntentGraph:
+        """Returns this graph for somebody: what is written through it has this actor, approver and claim's token.
+
+        It is the same open graph with the same guards; what is not given stays as it is here.
+        """
+        given = {"actor": actor, "approver": approver}
+        who = {field: check_name(name, field) for field, name in given.items() if name is not None}
+        other = copy.copy(self)
+        other.actor = who.get("actor", self.actor)
+        other.who = msgspec.structs.replace(self.who, **who, token=self.who.token if token is None else token)
+        return other
 
     # --- reading by id ---
 
@@ -141,23 +171,14 @@ class IntentGraph:
         """Applies changes as one commit, all or nothing."""
         return self._commit(tuple(changes), reason=reason, commit_id=commit_id)
 
-    def _commit(
-        self,
-        changes: tuple[Change, ...],
-        *,
-        reason: str | None,
-        commit_id: str | None = None,
-        guard: Guard = refuse_cycles,
-    ) -> Commit:
-        batch = Batch(changes=changes, at=self._clock(), id=commit_id, actor=self.actor, reason=reason)
-        self._wrote = True
-        return self.storage.apply(batch, guard=guard)
+    def _commit(self, changes: tuple[Change, ...], *, reason: str | None, commit_id: str | None = None) -> Commit:
+        return self._writer.commit(changes, self.who, reason=reason, commit_id=commit_id, holder=self.who.holder)
 
     def store(self, intent: Intent, *, reason: str | None = None) -> Intent:
         """Stores a new intent and returns it with id, revision and times; a taken id is `AlreadyThere`."""
         with self.transaction(reason=reason) as tx:
-            tx.store(intent)
-        return _last_put(tx)
+            fresh = tx.store(intent)
+        return put_in(_made(tx), fresh.id)
 
     def update(self, intent: Intent, *, reason: str | None = None) -> Intent:
         """Stores a new content if nobody changed the intent since it was read, else `StaleRevision`."""
@@ -165,7 +186,7 @@ class IntentGraph:
             raise FieldInvalid("revision", "is missing", hint="update what get() returned, or store() a new intent")
         with self.transaction(reason=reason) as tx:
             tx.update(intent)
-        return _last_put(tx)
+        return put_in(_made(tx), intent.id)
 
     def delete(self, *ids: IntentId, reason: str | None = None) -> Commit | None:
         """Deletes the intents and every edge at them in one commit; returns it, None when no id was given."""
@@ -204,8 +225,7 @@ class IntentGraph:
         """Stores an edge: *source* type *target*. A cycle, a missing end and a second such edge are refused."""
         with self.transaction(reason=reason) as tx:
             edge = tx.link(source, type, target, weight=weight, metadata=metadata)
-        assert tx.commit is not None
-        return edge.replace(revision=tx.commit.revision)
+        return edge.replace(revision=_made(tx).revision)
 
     def unlink(self, source: IntentId, type: str, target: IntentId, *, reason: str | None = None) -> None:
         """Deletes an edge; `EdgeMissing` if there is none."""
@@ -237,7 +257,10 @@ class IntentGraph:
 
     def descendants(self, id: IntentId, *, depth: int | None = None) -> list[Intent]:
         """Returns everything below: subgoals, their subgoals, …, nearest first."""
-        return self._reach(id, DOWNWARD, depth)
+        self.intent(id)
+        if isinstance(self.storage, FindsBelow):
+            return self.storage.below(id, depth)
+        return [intent for intent in self.storage.fetch(below(self.storage, id, depth)) if intent is not None]
 
     def _reach(self, id: IntentId, walk: Walk, depth: int | None) -> list[Intent]:
         self.intent(id)
@@ -366,13 +389,27 @@ class IntentGraph:
         """Returns how many intents the filter means, by status; statuses with none are left out."""
         return self.storage.count(resolved(where, self.storage))
 
-    def ready(self, *, limit: int = 20, leaves_only: bool = True) -> Sequence[Intent]:
-        """Returns the intents that can be worked on now: by priority, then age."""
-        return readiness.ready(self.storage, now=self._clock(), limit=limit, leaves_only=leaves_only)
+    def ready(self, *, limit: int = 20, leaves_only: bool = True, where: IntentFilter = EVERYTHING) -> Sequence[Intent]:
+        """Returns the intents that can be worked on now, of those the filter means: by priority, then age."""
+        return readiness.ready(
+            self.storage,
+            now=self._clock(),
+            held=self.leases.live,
+            limit=limit,
+            leaves_only=leaves_only,
+            where=resolved(where, self.storage),
+        )
 
     def blocked(self) -> Sequence[readiness.Waiting]:
         """Returns the other active intents, each with the reasons why it waits."""
-        return readiness.blocked(self.storage, now=self._clock())
+        return readiness.blocked(self.storage, now=self._clock(), held=self.leases.live)
+
+    def stale(self, *, days: float = 14, limit: int = 50) -> Sequence[Intent]:
+        """Returns the open intents that nobody has changed for so many days, the longest forgotten first."""
+        if isinstance(days, bool) or not isinstance(days, int | float) or not 0 <= days <= 36_500:
+            raise FieldInvalid("days", f"is {days!r}", hint="give a number of days, 0 or more")
+        where = IntentFilter(status=OPEN, updated_before=self._clock() - timedelta(days=days))
+        return list(self.list(where, sort="updated_at", limit=limit).intents)
 
     def search(self, text: str, *, limit: int = 20) -> Sequence[Hit]:
         """Returns the intents that hold every word of the text, best first."""
@@ -394,9 +431,12 @@ class IntentGraph:
         """Moves the intents to failed, all or none."""
         return self._move(ids, IntentStatus.FAILED, reason)
 
-    def suspend(self, *ids: IntentId, reason: str | None = None) -> Sequence[Intent]:
-        """Moves the intents to suspended, all or none."""
-        return self._move(ids, IntentStatus.SUSPENDED, reason)
+    def suspend(self, *ids: IntentId, reason: str | None = None, until: datetime | None = None) -> Sequence[Intent]:
+        """Moves the intents to suspended, all or none; with ``until``, `sweep` makes them active again after that."""
+        from .work import moment
+
+        when = None if until is None else moment(until, "until")
+        return self._move(ids, IntentStatus.SUSPENDED, reason, until=when)
 
     def archive(self, *ids: IntentId, reason: str | None = None) -> Sequence[Intent]:
         """Moves the intents to archived, all or none."""
@@ -406,14 +446,104 @@ class IntentGraph:
         """Moves the intents back to active, all or none."""
         return self._move(ids, IntentStatus.ACTIVE, reason)
 
-    def _move(self, ids: Sequence[IntentId], status: IntentStatus, reason: str | None) -> Sequence[Intent]:
-        wanted = self.intents(dict.fromkeys(ids))
-        for intent in wanted:
-            check_move(intent, status)
-        with self.transaction(reason=reason) as tx:
-            for intent in wanted:
-                tx.update(intent.replace(status=status))
-        return [] if tx.commit is None else [change.intent for change in tx.commit.changes if type(change) is Put]
+    def _move(
+        self, ids: Sequence[IntentId], status: IntentStatus, reason: str | None, *, until: datetime | None = None
+    ) -> Sequence[Intent]:
+        from .work import moving
+
+        return moving(self, list(dict.fromkeys(ids)), status, reason, until)
+
+    def defer(self, id: IntentId, until: datetime | None, *, reason: str | None = None) -> Intent:
+        """Keeps the intent from being ready before a moment; None lets it be ready again."""
+        from . import work
+
+        return self.update(work.deferred(self.intent(id), until), reason=reason)
+
+    def sweep(self) -> Sequence[Intent]:
+        """Does what the clock demands, and returns what it moved, each with the reason in its history.
+
+        Wakes the suspended whose time has come, and moves what has stood longer than a `Timeout` policy allows.
+        """
+        from . import work
+
+        return work.sweep(self)
+
+    # --- claims ---
+
+    def claim(
+        self,
+        id: IntentId | None = None,
+        *,
+        owner: str | None = None,
+        lease_s: float = 300.0,
+        where: IntentFilter = EVERYTHING,
+    ) -> Intent | None:
+        """Claims an intent, or the best ready one the filter means, for ``lease_s`` seconds; None when there is none.
+
+        At most one owner has a live claim. Its ``claim.token`` grows with every claim of the intent: give it to
+        `acting` to be refused where somebody else has taken over. ``owner`` None: the actor. An intent whose holder
+        let it run out may be claimed again, also one it was executing, which is active again then.
+        """
+        from . import work
+
+        return work.claim(self, id, owner=owner, lease_s=lease_s, where=resolved(where, self.storage))
+
+    def renew(
+        self, id: IntentId, *, owner: str | None = None, token: int | None = None, lease_s: float = 300.0
+    ) -> Intent:
+        """Moves the end of a live claim to ``lease_s`` seconds from now; costs no history where the storage can.
+
+        Raises `LeaseHeld` when the claim has run out or is another's; without a token the owner's name decides.
+        """
+        token = self.who.token if token is None else token
+        from . import work
+
+        return work.renew(self, id, owner=owner, token=token, lease_s=lease_s)
+
+    def release(
+        self, id: IntentId, *, owner: str | None = None, token: int | None = None, reason: str | None = None
+    ) -> Intent:
+        """Gives a claimed intent back: it can be claimed again, and is active where it was executing."""
+        token = self.who.token if token is None else token
+        from . import work
+
+        return work.release(self, id, owner=owner, token=token, reason=reason)
+
+    def recover(self, owner: str, *, unclaimed: bool = False) -> Sequence[Intent]:
+        """Gives back what this owner held before it died, and what any holder let run out; returns those.
+
+        To be called when the owner starts, under a name nobody else uses. Each intent is given back once however
+        many recover at the same time. ``unclaimed``: also what is executing and claimed by nobody.
+        """
+        from . import work
+
+        return work.recover(self, owner, unclaimed=unclaimed)
+
+    # --- governance ---
+
+    def policies(self) -> dict[str, Policy]:
+        """Returns the policies of the graph by name. They bind every opener, for the graph keeps them itself."""
+        from .policies import PREFIX, Policies
+
+        return Policies().read(self.storage.definitions(PREFIX)).rules
+
+    def define_policy(self, name: str, rule: Policy | None, *, reason: str | None = None) -> None:
+        """Gives the graph a policy, in place of any of that name; None takes it away."""
+        from .policies import definition, written
+
+        value = None if rule is None else written(rule)
+        self._commit((Define(name=definition(name), value=value),), reason=reason)
+
+    def guard(self, name: str, check: PythonGuard | None, *, deadline_s: float = 1.0) -> None:
+        """Lets a function of this process judge every commit made through this graph; None takes it away.
+
+        It sees a `Proposed` and returns why it refuses, or None. One that raises, or does not answer before its
+        deadline, refuses.
+        """
+        if check is None:
+            self._writer.guards.remove(name)
+        else:
+            self._writer.guards.add(name, check, deadline_s)
 
     # --- the log ---
 
@@ -422,12 +552,35 @@ class IntentGraph:
         """The sequence number of the last commit; 0 when there is none."""
         return self.storage.revision
 
-    def history(self, id: IntentId) -> Sequence[Entry]:
-        """Returns every change of the intent and of the edges at it, oldest first; deleted intents have one too."""
-        found = self.storage.trail(check_id(id, "id"))
-        if not found:
-            raise IntentMissing(id)
-        return found
+    def history(
+        self, of: IntentId | recall.HistoryFilter, *, limit: int = 50, before: Revision | None = None
+    ) -> Sequence[Entry]:
+        """Returns every change of an intent and of the edges at it, oldest first; deleted intents have one too.
+
+        For a `HistoryFilter`: the changes it means anywhere in the graph, latest first, ``limit`` of them, of commits
+        ``before`` a revision. The first such question reads the log once; later ones follow it.
+        """
+        if isinstance(of, str):
+            found = self.storage.trail(check_id(of, "id"))
+            if not found:
+                raise IntentMissing(of)
+            return found
+        from .recall import HistoryFilter, Recall
+
+        if not isinstance(of, HistoryFilter):
+            raise FieldInvalid("of", f"must be an id or a HistoryFilter, not {type(of).__name__}", hint="give one")
+        if self._recall is None:
+            self._recall = Recall(self.storage)
+        return self._recall.find(of, limit=Page(limit=limit).limit, before=before)
+
+    def outcomes(self, where: IntentFilter, *, limit: int = 1_000) -> recall.Outcomes:
+        """Returns how goals the filter means have ended so far: how often each status was entered, and how many failed.
+
+        Looks at ``limit`` of them, the latest first.
+        """
+        from .recall import outcomes
+
+        return outcomes(self.storage, [i.id for i in self.list(where, sort="-created_at", limit=limit).intents])
 
     def entries(self, since: Revision = 0) -> Iterator[Commit]:
         """Yields the commits after ``since``, in order."""
@@ -516,7 +669,9 @@ class IntentGraph:
         if wanted is None:
             raise CommitMissing(commit)
         undoing = Undoing(self.storage, wanted, now=self._clock())
-        return self._commit(tuple(undoing.changes()), reason=reason or f"undo commit {wanted.id}", guard=undoing.guard)
+        reason = reason or f"undo commit {wanted.id}"
+        changes, holder = tuple(undoing.changes()), self.who.holder
+        return self._writer.commit(changes, self.who, reason=reason, holder=holder, extra=undoing.guard)
 
     def blame(self, id: IntentId) -> Sequence[timeline.Origin]:
         """Returns for each field of the intent, and each entry of its maps, the commit that set it."""
@@ -556,17 +711,27 @@ class IntentGraph:
         """Fills this graph from a backup, proven whole before the first write.
 
         It must be empty, or hold a beginning of the same history. ``replace``: what it holds gives way in one step,
-        old or new at every instant.
+        old or new at every instant. A commit that breaks a policy in force at its place, or a guard of this graph, is
+        `PolicyRefused`; so is a replacement without the policies that this graph has.
         """
         from . import transfer
 
-        return transfer.restore(Path(path), self.storage, progress, replace=replace)
+        judge = self._writer.replaying()
+        if replace and self.policies():
+            from .governed import check_replacement
+
+            check_replacement(Path(path), self.storage, judge)
+        return transfer.restore(Path(path), self.storage, progress, judge, replace=replace)
 
     def copy(self, to: IntentGraph, *, progress: transfer.Progress | None = None) -> transfer.Receipt:
-        """Brings another graph to this one's history; one that was begun before goes on where it stopped."""
+        """Brings another graph to this one's history; one that was begun before goes on where it stopped.
+
+        A commit that breaks a policy in force at its place, or a guard of the other graph, is `PolicyRefused`.
+        """
         from . import transfer
 
-        return transfer.replay(self.storage.entries(), to.storage, progress, self.storage.revision)
+        judge = to._writer.replaying()
+        return transfer.replay(self.storage.entries(), to.storage, progress, self.storage.revision, judge=judge)
 
     def receipt(self) -> transfer.Receipt:
         """Returns what a copy of this graph must have: counts, revision and seal."""
@@ -657,8 +822,6 @@ class IntentGraph:
         return self.storage.graphs() if isinstance(self.storage, ListsGraphs) else [self.name]
 
 
-def _last_put(tx: Transaction) -> Intent:
-    assert tx.commit is not None
-    change = tx.commit.changes[-1]
-    assert type(change) is Put
-    return change.intent
+def _made(tx: Transaction) -> Commit:
+    assert tx.commit is not None  # it recorded a change, and ended without an error
+    return tx.commit

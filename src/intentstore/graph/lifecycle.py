@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..ground.errors import TransitionRefused
 from ..ground.types import Intent, IntentStatus
 
@@ -18,8 +20,13 @@ MOVES: dict[IntentStatus, tuple[IntentStatus, ...]] = {
 """From each status, the statuses it may become. A completed intent reopens through archived."""
 
 
-def check_move(intent: Intent, wanted: IntentStatus) -> None:
-    """Raises `TransitionRefused`, naming the allowed moves, unless the intent may become ``wanted``."""
+def check_move(
+    intent: Intent, wanted: IntentStatus, also: Callable[[IntentStatus, IntentStatus], bool] | None = None
+) -> None:
+    """Raises `TransitionRefused`, naming the allowed moves, unless the intent may become ``wanted``.
+
+    ``also`` is asked about a move that the table does not allow.
+    """
     allowed = MOVES[intent.status]
-    if wanted not in allowed:
+    if wanted not in allowed and not (also is not None and also(intent.status, wanted)):
         raise TransitionRefused(intent.id, str(intent.status), str(wanted), tuple(map(str, allowed)))

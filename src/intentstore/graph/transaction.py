@@ -111,3 +111,8 @@ def updated_intent(intent: Intent, *, now: datetime) -> Intent:
         raise FieldInvalid("id", "is missing", hint="store the intent first")
     created = now if intent.created_at is UNSTORED else intent.created_at
     return intent.replace(created_at=created, updated_at=now)
+
+
+def put_in(commit: Commit, id: IntentId) -> Intent:
+    """Returns the intent as the commit left it."""
+    return next(each.intent for each in reversed(commit.changes) if type(each) is Put and each.intent.id == id)

@@ -35,8 +35,8 @@ from ..ground.errors import (
 )
 from ..ground.protocol import IntentStorage, Replaces
 from ..ground.types import Revision
-from ..storage.ledger import as_batch, check_same
 from .fresh import present_state
+from .replaying import Judge, apply_as_they_were, apply_guarded, nothing_binds
 from .seal import Seal, frontier_of
 
 VERSION = 2
@@ -314,11 +314,18 @@ def read_seal(given: str) -> Seal:
         raise FieldInvalid("seal", f"{path} holds none", hint="make one with: intent seal FILE") from error
 
 
-def restore(path: Path, target: IntentStorage, progress: Progress | None = None, *, replace: bool = False) -> Receipt:
+def restore(
+    path: Path,
+    target: IntentStorage,
+    progress: Progress | None = None,
+    judge: Judge = nothing_binds,
+    *,
+    replace: bool = False,
+) -> Receipt:
     """Fills a graph from a backup, which is read and proven whole before the first write.
 
     The graph must be empty or hold a beginning of the same log; a backup that goes on from a seal needs it there.
-    ``replace``: whatever it holds gives way, in one step.
+    ``replace``: whatever it holds gives way. ``judge`` as for `replay`; a state without history has no deeds to judge.
     """
     whole = Reading(path)
     for _ in whole:
@@ -333,7 +340,9 @@ def restore(path: Path, target: IntentStorage, progress: Progress | None = None,
                 f"the target does not stand at revision {header.since}, from which this backup goes on",
                 hint="restore the backups before it first",
             )
-    made = replay(Reading(path), target, progress, whole.tally.revision, since=header)
+    if not header.history:
+        judge = nothing_binds
+    made = replay(Reading(path), target, progress, whole.tally.revision, since=header, judge=judge)
     return msgspec.structs.replace(whole.receipt or made, seal=made.seal)
 
 
@@ -355,10 +364,12 @@ def replay(
     total: int,
     *,
     since: Header | None = None,
+    judge: Judge = nothing_binds,
 ) -> Receipt:
     """Applies a log to another storage as it was, checks that every hash comes out equal, and returns the receipt.
 
-    The target must be empty or hold an earlier part of the same log; it then goes on where it stopped.
+    The target must be empty or hold an earlier part of the same log; it then goes on where it stopped. ``judge``
+    gives the guard that a commit must pass, None for one that nothing binds; those are applied many at a time.
     """
     tally = since.tally() if since is not None else Tally()
     there = target.revision
@@ -374,21 +385,15 @@ def replay(
                     hint="copy to an empty graph",
                 )
             continue
-        rest.append(commit)
-        if len(rest) == _TOGETHER:
-            _apply(rest, target)
+        guard = judge(commit)
+        rest += [commit] if guard is None else []
+        if guard is not None or len(rest) == _TOGETHER:
+            apply_as_they_were(rest, target)
             rest = []
+            apply_guarded(commit, target, guard)
             if progress is not None:
                 progress(commit.revision, total)
-    _apply(rest, target)
+    apply_as_they_were(rest, target)
     if next(itertools.islice(target.entries(tally.revision), 1), None) is not None:
         raise AlreadyThere("the target goes on beyond the log to be copied", hint="copy to an empty graph")
     return tally.receipt()
-
-
-def _apply(commits: list[Commit], target: IntentStorage) -> None:
-    if not commits:
-        return
-    made = target.apply_all([as_batch(commit) for commit in commits])
-    for commit, copy in zip(commits, made, strict=True):
-        check_same(commit, copy)

@@ -76,6 +76,25 @@ def reachable(reader: Reader, start: Sequence[IntentId], walk: Walk, depth: int 
     return [id for level in levels(reader, start, walk, depth) for id in level]
 
 
+def below(reader: Reader, start: IntentId, depth: int | None = None) -> list[IntentId]:
+    """Returns the subgoals and theirs: nearest first, then as their parents came, then by id."""
+    ties: _Ties = reader
+    if depth is None and isinstance(reader, Descends):
+        ties = _Met(reader.descend([start], DOWNWARD))
+    found: list[IntentId] = []
+    seen, level = {start}, [start]
+    while level and (depth is None or depth > 0):
+        children: dict[IntentId, list[IntentId]] = {}
+        for edge in ties.neighbours(level, DOWNWARD):
+            children.setdefault(edge.target, []).append(edge.source)
+        reached = dict.fromkeys(child for each in level for child in sorted(children.get(each, ())))
+        level = [child for child in reached if child not in seen]
+        seen.update(level)
+        found += level
+        depth = None if depth is None else depth - 1
+    return found
+
+
 def path(reader: Reader, source: IntentId, target: IntentId, walk: Walk) -> list[Edge] | None:
     """Returns the edges of a shortest way from source to target, [] from a node to itself, None if there is none."""
     if source == target:

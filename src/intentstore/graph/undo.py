@@ -16,6 +16,7 @@ from ..ground.query import Walk
 from ..ground.types import Edge, Intent, IntentId, Revision
 from ..storage.ledger import entries_of
 from .log import Span, Value, commit_of, ids_in, values_at
+from .proposed import APPROVAL
 from .traverse import refuse_cycles
 
 _ANY = Walk()
@@ -30,13 +31,14 @@ class Undoing:
             raise Unsupported(f"what commit {commit.id} changed was folded away", hint="change it anew", id=commit.id)
         span = Span(commit.revision - 1)
         span.take([commit])
-        self._left = span.after
-        self._before = values_at(storage, span.ends_of(span.after))
+        self._left = {subject: value for subject, value in span.after.items() if subject != (APPROVAL,)}
+        self._before = values_at(storage, span.ends_of(self._left))
 
     def changes(self) -> list[Change]:
         """Returns the changes that restore what was there; raises `Conflict` naming the commit that stands in the way.
 
-        Edges go before intents and come after them. A claim is never brought back: its holder may be long gone.
+        Edges go before intents and come after them. A claim is never brought back: its holder may be long gone; nor is
+        an approval: it was of that commit.
         """
         if not self._left:
             raise Conflict(

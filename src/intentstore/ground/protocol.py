@@ -30,6 +30,10 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """It is a `Compacts`."""
     notifies: bool = False
     """It is a `Notifies`."""
+    finds_ready: bool = False
+    """It is a `FindsReady`."""
+    finds_below: bool = False
+    """It is a `FindsBelow`."""
     keeps_aside: bool = False
     """It is a `KeepsAside`."""
     descends: bool = False
@@ -259,6 +263,49 @@ class LagsBehind(Protocol):
 
     def arrived(self, revision: Revision) -> bool:
         """Returns True when reads here see the commit of this revision, and so what its writer saw."""
+        ...
+
+
+@runtime_checkable
+class FindsReady(Protocol):
+    """Knows which active intents wait for nothing by themselves, without looking at all of them.
+
+    What it costs follows what changed since it was last asked, not the size of the graph: it counts, for each intent,
+    what it still waits for and its open subgoals. A database may keep the two numbers in columns beside the status,
+    changed by the statements that change a status or an edge, under an index of (status, priority, created, id) that
+    holds only active intents for which the first (and, in a second such index, also the second) is zero.
+    """
+
+    def next_free(self, after: Intent | None, *, limit: int, leaves_only: bool) -> list[Intent]:
+        """Returns the next active intents behind ``after`` whose every awaited intent is settled, most urgent first.
+
+        Order: priority downward, ``created_at``, id. ``leaves_only``: also without an open subgoal. What ancestors wait
+        for, deferral and claims are not looked at. ``after`` need not be there any more.
+        """
+        ...
+
+
+@runtime_checkable
+class KeepsTime(Protocol):
+    """Has a clock that everybody who has it open shares, as a database server has: leases then go by it.
+
+    Without one the users of a store run on one machine, and leases go by that machine's own time.
+    """
+
+    def now(self) -> datetime:
+        """Returns the present moment by the shared clock, aware, in UTC."""
+        ...
+
+
+@runtime_checkable
+class FindsBelow(Protocol):
+    """Walks down the subgoals by itself."""
+
+    def below(self, id: IntentId, depth: int | None = None) -> list[Intent]:
+        """Returns everything below an intent, itself left out: nearest first, then as their parents came, then by id.
+
+        One below several parents comes with the first of them.
+        """
         ...
 
 

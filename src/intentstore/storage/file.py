@@ -57,6 +57,8 @@ class FileStorage:
         searches_text=True,
         compacts=True,
         notifies=True,
+        finds_ready=True,
+        finds_below=True,
         keeps_aside=True,
         replaces=True,
     )
@@ -308,6 +310,18 @@ class FileStorage:
         index = self._fresh()
         with self._at.lock:
             return index.count(where)
+
+    def next_free(self, after: Intent | None, *, limit: int, leaves_only: bool) -> list[Intent]:
+        """Returns the next active intents that wait for nothing by themselves, most urgent first."""
+        index = self._fresh()
+        with self._at.lock:
+            return index.next_free(after, limit, leaves_only=leaves_only)
+
+    def below(self, id: IntentId, depth: int | None = None) -> list[Intent]:
+        """Returns everything below an intent, nearest first."""
+        index = self._fresh()
+        with self._at.lock:
+            return index.below(id, depth)
 
     def search(self, text: str, limit: int) -> list[Hit]:
         """Returns the intents that hold every word, best first."""

@@ -8,8 +8,10 @@ its owner lets one thread change it at a time.
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import nsmallest
+from itertools import islice
 from typing import Any
 
 from ..codec import decode_intent, encode_intent
@@ -31,8 +33,9 @@ from ..ground.query import (
     words,
     write_cursor,
 )
-from ..ground.types import SYMMETRIC, Edge, EdgeKey, Intent, IntentId, IntentStatus, Revision
+from ..ground.types import SYMMETRIC, Edge, EdgeKey, EdgeType, Intent, IntentId, IntentStatus, Revision
 from ..ground.values import Map
+from .agenda import Agenda, place
 from .ledger import Draft
 from .match import matches
 from .views import Views
@@ -49,6 +52,7 @@ class Index:
 
     def __init__(self) -> None:
         self._intents: dict[IntentId, Intent | bytes] = {}
+        self._packed = False  # true as soon as any is held as bytes
         self._swap = threading.Lock()
         self._edges: dict[EdgeKey, Edge] = {}
         self._defined: dict[str, Map] = {}
@@ -57,6 +61,8 @@ class Index:
         self._dead_at: dict[IntentId, set[EdgeKey]] = {}
         self._views = Views()
         self._words: WordIndex | None = None
+        self._agenda: Agenda | None = None
+        self._below: dict[IntentId, list[IntentId]] | None = None
         self.revision: Revision = 0
 
     # --- reading by id ---
@@ -169,6 +175,8 @@ class Index:
 
     def lay(self, draft: Draft, revision: Revision) -> None:
         """Makes what the draft holds the present state."""
+        if self._agenda is not None:
+            self._agenda.follow(draft, self._edges)
         for id, intent in draft.intents.items():
             self._lay_intent(id, intent)
         for key, edge in draft.edges.items():
@@ -180,6 +188,7 @@ class Index:
 
     def load_intent(self, id: IntentId, body: bytes, head: Head) -> None:
         """Takes an intent from a snapshot as its bytes; they are decoded when somebody reads it."""
+        self._packed = True
         self._intents[id] = body
         self._heads[id] = head
 
@@ -223,7 +232,15 @@ class Index:
                 self._intents[id] = intent
 
     def _lay_edge(self, key: EdgeKey, edge: Edge | None) -> None:
-        source, _, target = key
+        source, kind, target = key
+        if self._below is not None and kind == EdgeType.IS_SUBGOAL_OF:
+            children = self._below.setdefault(target, [])
+            at = bisect_left(children, source)
+            there = children[at : at + 1] == [source]
+            if edge is None and there:
+                del children[at]
+            elif edge is not None and not there:
+                children.insert(at, source)
         if edge is None:
             if self._edges.pop(key, None) is not None:
                 self._bury(key)
@@ -273,6 +290,38 @@ class Index:
         for intent in self.matching(where):
             found[intent.status] = found.get(intent.status, 0) + 1
         return {status: found[status] for status in _ALL if status in found}
+
+    def next_free(self, after: Intent | None, limit: int, *, leaves_only: bool) -> list[Intent]:
+        """Returns the next active intents that wait for nothing by themselves, most urgent first."""
+        if self._agenda is None:
+            self._agenda = Agenda(self.get, self._at, self.intents(), self._edges.values())
+        behind = self._agenda.behind(None if after is None else place(after), leaves_only=leaves_only)
+        found = map(self.get, islice(behind, limit))
+        return [intent for intent in found if intent is not None]
+
+    def below(self, id: IntentId, depth: int | None) -> list[Intent]:
+        """Returns everything below an intent: nearest first, then in the order of their parents, then by id."""
+        if self._below is None:
+            self._below = {}
+            same = {id: id for id in self._intents}  # the very strings: a look into a dict is then no comparison
+            for source, kind, target in sorted(self._edges):
+                if kind == EdgeType.IS_SUBGOAL_OF:
+                    self._below.setdefault(target, []).append(same[source])
+        below, held = self._below, self._intents
+        seen, level, ids = {id}, [id], list[IntentId]()
+        while level and (depth is None or depth > 0):
+            reached: list[IntentId] = []
+            for children in [below[each] for each in level if each in below]:
+                # A set takes in many at once faster than a loop looks at each.
+                reached += children if seen.isdisjoint(children) else [c for c in children if c not in seen]
+                seen.update(children)
+            ids += reached
+            level = reached
+            depth = None if depth is None else depth - 1
+        found = [held[each] for each in ids]  # an edge has its ends
+        if self._packed and bytes in map(type, found):
+            return [each for each in map(self.get, ids) if each is not None]
+        return found  # type: ignore[return-value]  # no bytes among them
 
     def search(self, text: str, limit: int) -> list[Hit]:
         """Returns the best ``limit`` intents that hold every word of the text; none if it has no word."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -40,7 +41,9 @@ _shared_lock = threading.Lock()
 class MemoryStorage:
     """Keeps one graph in memory. What it acknowledged lives as long as the process, and no longer."""
 
-    capabilities = Capabilities(searches_text=True, notifies=True, keeps_aside=True, replaces=True)
+    capabilities = Capabilities(
+        searches_text=True, notifies=True, finds_ready=True, finds_below=True, keeps_aside=True, replaces=True
+    )
 
     def __init__(
         self,
@@ -143,6 +146,18 @@ class MemoryStorage:
         with room.lock:
             return room.index.count(where)
 
+    def next_free(self, after: Intent | None, *, limit: int, leaves_only: bool) -> list[Intent]:
+        """Returns the next active intents that wait for nothing by themselves, most urgent first."""
+        room = self._here()
+        with room.lock:
+            return room.index.next_free(after, limit, leaves_only=leaves_only)
+
+    def below(self, id: IntentId, depth: int | None = None) -> list[Intent]:
+        """Returns everything below an intent, nearest first."""
+        room = self._here()
+        with room.lock:
+            return room.index.below(id, depth)
+
     def search(self, text: str, limit: int) -> list[Hit]:
         """Returns the intents that hold every word, best first."""
         room = self._here()
@@ -151,10 +166,10 @@ class MemoryStorage:
 
     def entries(self, since: Revision = 0) -> Iterator[Commit]:
         """Yields the commits after ``since``, in order."""
-        room = self._here()
-        with room.lock:
-            log = list(room.log)
-        return (commit for commit in log if commit.revision > since)
+        log = self._here().log  # it only grows
+        end = len(log)
+        begin = bisect_right(log, since, hi=end, key=lambda commit: commit.revision)
+        return (log[at] for at in range(begin, end))
 
     def wait(self, since: Revision, timeout_s: float) -> bool:
         """Returns True as soon as there is a commit after ``since``, False when the time is over."""

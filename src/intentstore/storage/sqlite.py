@@ -35,6 +35,7 @@ from .ledger import as_batch, check_same, entries_of
 from .settling import Group, settle_group
 from .sqlite_connections import Connections, roll_back, transaction
 from .sqlite_query import Asked, counting, matching, selecting
+from .sqlite_ready import Counting, below, next_free
 from .sqlite_rows import Base, Laying, Statements, definitions, edges_at, is_text, rows, texts
 from .sqlite_verify import problems, subject_of
 from .words import snippet
@@ -64,6 +65,8 @@ class SqliteStorage:
         searches_text=True,
         compacts=True,
         notifies=True,
+        finds_ready=True,
+        finds_below=True,
         keeps_aside=True,
         replaces=True,
     )
@@ -198,7 +201,10 @@ class SqliteStorage:
             stop=stop,
             fatal=apsw.Error,
         )
+        counting = Counting(connection, self._sql, base, settled.draft)
+        counting.before()
         Laying(connection, self._sql, base).lay(settled.new, settled.draft)
+        counting.after()
         return settled
 
     def _known(self, connection: apsw.Connection, id: str) -> Commit | None:
@@ -278,7 +284,7 @@ class SqliteStorage:
     def neighbours(self, ids: Sequence[IntentId], walk: Walk) -> list[Edge]:
         """Returns the edges at any of the ids that the walk takes."""
         with self._reading() as connection:
-            return edges_at(connection, self._sql.graph, filter(is_text, ids), walk)
+            return edges_at(connection, self._sql, filter(is_text, ids), walk)
 
     def definitions(self, prefix: str = "") -> dict[str, Map]:
         """Returns the graph's definitions whose names begin with the prefix."""
@@ -302,6 +308,16 @@ class SqliteStorage:
             asked = Asked(self._sql.graph)
             found = dict(rows(connection, counting(where, asked), asked.values))
         return {status: found[status] for status in IntentStatus if status in found}
+
+    def next_free(self, after: Intent | None, *, limit: int, leaves_only: bool) -> list[Intent]:
+        """Returns the next active intents that wait for nothing by themselves, most urgent first."""
+        with self._reading() as connection:
+            return next_free(connection, self._sql, after, limit=limit, leaves_only=leaves_only)
+
+    def below(self, id: IntentId, depth: int | None = None) -> list[Intent]:
+        """Returns everything below an intent, nearest first."""
+        with self._reading() as connection, transaction(connection, "DEFERRED"):
+            return below(connection, self._sql, id, depth)
 
     def search(self, text: str, limit: int) -> list[Hit]:
         """Returns the intents that hold every word, best first; none if the text has no word."""

@@ -8,11 +8,12 @@ CREATE TABLE intents (
     priority INTEGER NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
     head INTEGER NOT NULL, hash TEXT NOT NULL, session_id TEXT, triggered_by TEXT, owner TEXT, name TEXT,
     goal TEXT NOT NULL, body TEXT NOT NULL
-) STRICT;
+, waits INTEGER NOT NULL DEFAULT 0, below INTEGER NOT NULL DEFAULT 0) STRICT; -- so written by ALTER TABLE, and here
 CREATE UNIQUE INDEX intents_by_id ON intents (graph, id);
 CREATE INDEX intents_by_created ON intents (graph, status, created_at, id);
 CREATE INDEX intents_by_updated ON intents (graph, status, updated_at, id);
 CREATE INDEX intents_by_priority ON intents (graph, status, priority DESC, id);
+CREATE INDEX intents_free ON intents (graph, priority DESC, created_at, id, below) WHERE status = 'active' AND waits = 0;
 CREATE TABLE labels (
     graph INTEGER NOT NULL, label TEXT NOT NULL, intent INTEGER NOT NULL, PRIMARY KEY (graph, label, intent)
 ) STRICT, WITHOUT ROWID;
@@ -60,6 +61,80 @@ CREATE TABLE aside (
     key INTEGER PRIMARY KEY, graph INTEGER NOT NULL, space TEXT NOT NULL, name TEXT NOT NULL, value BLOB NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX aside_by_name ON aside (graph, space, name);
+
+ALTER TABLE intents ADD COLUMN waits INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE intents ADD COLUMN below INTEGER NOT NULL DEFAULT 0;
+UPDATE intents SET waits = c.waits, below = c.below FROM (
+    SELECT graph, id, sum(waits) AS waits, sum(below) AS below FROM (
+        SELECT e.graph, e.source AS id, 1 AS waits, 0 AS below FROM edges e
+            JOIN intents w ON w.graph = e.graph AND w.id = e.target AND w.status NOT IN ('completed', 'archived')
+            WHERE e.type = 'depends_on'
+        UNION ALL SELECT e.graph, e.target, 1, 0 FROM edges e
+            JOIN intents w ON w.graph = e.graph AND w.id = e.source AND w.status NOT IN ('completed', 'archived')
+            WHERE e.type = 'blocks'
+        UNION ALL SELECT e.graph, e.target, 0, 1 FROM edges e
+            JOIN intents w ON w.graph = e.graph AND w.id = e.source
+                AND w.status IN ('active', 'executing', 'suspended')
+            WHERE e.type = 'is_subgoal_of'
+    ) GROUP BY graph, id
+) c WHERE c.graph = intents.graph AND c.id = intents.id;
+CREATE INDEX intents_free ON intents (graph, priority DESC, created_at, id, below) WHERE status = 'active' AND waits = 0;
+
+-- name: waits_of_dependants
+UPDATE intents SET waits = waits + ?2 WHERE graph = {g} AND id IN (
+    SELECT source FROM edges WHERE graph = {g} AND target = ?1 AND type = 'depends_on');
+
+-- name: waits_of_blocked
+UPDATE intents SET waits = waits + ?2 WHERE graph = {g} AND id IN (
+    SELECT target FROM edges WHERE graph = {g} AND source = ?1 AND type = 'blocks');
+
+-- name: below_of_parents
+UPDATE intents SET below = below + ?2 WHERE graph = {g} AND id IN (
+    SELECT target FROM edges WHERE graph = {g} AND source = ?1 AND type = 'is_subgoal_of');
+
+-- name: waits_step
+UPDATE intents SET waits = waits + ?2 WHERE graph = {g} AND id = ?1;
+
+-- name: below_step
+UPDATE intents SET below = below + ?2 WHERE graph = {g} AND id = ?1;
+
+-- name: free
+SELECT body FROM intents INDEXED BY intents_free
+WHERE graph = {g} AND status = 'active' AND waits = 0 AND (?1 OR below = 0)
+ORDER BY priority DESC, created_at, id LIMIT ?2;
+
+-- name: free_behind
+SELECT body FROM intents INDEXED BY intents_free
+WHERE graph = {g} AND status = 'active' AND waits = 0 AND (?1 OR below = 0)
+    AND priority <= ?3 AND (priority < ?3 OR (created_at, id) > (?4, ?5))
+ORDER BY priority DESC, created_at, id LIMIT ?2;
+
+-- name: edges_out
+SELECT e.source, e.type, e.target, e.body FROM json_each(?1) j CROSS JOIN edges e INDEXED BY edges_by_source
+    ON e.graph = {g} AND e.source = j.value AND (?2 IS NULL OR e.type IN (SELECT value FROM json_each(?2)));
+
+-- name: edges_in
+SELECT e.source, e.type, e.target, e.body FROM json_each(?1) j CROSS JOIN edges e INDEXED BY edges_by_target
+    ON e.graph = {g} AND e.target = j.value AND (?2 IS NULL OR e.type IN (SELECT value FROM json_each(?2)));
+
+-- name: children
+SELECT e.target, e.source FROM json_each(?1) j CROSS JOIN edges e INDEXED BY edges_by_target
+    ON e.graph = {g} AND e.target = j.value AND e.type = 'is_subgoal_of';
+
+-- name: miscounted
+SELECT i.id FROM intents i WHERE i.graph = {g} AND (i.waits != (
+        SELECT count(*) FROM edges e JOIN intents w ON w.graph = {g} AND w.id = e.target
+            WHERE e.graph = {g} AND e.source = i.id AND e.type = 'depends_on'
+            AND w.status NOT IN ('completed', 'archived')
+    ) + (
+        SELECT count(*) FROM edges e JOIN intents w ON w.graph = {g} AND w.id = e.source
+            WHERE e.graph = {g} AND e.target = i.id AND e.type = 'blocks'
+            AND w.status NOT IN ('completed', 'archived')
+    ) OR i.below != (
+        SELECT count(*) FROM edges e JOIN intents w ON w.graph = {g} AND w.id = e.source
+            WHERE e.graph = {g} AND e.target = i.id AND e.type = 'is_subgoal_of'
+            AND w.status IN ('active', 'executing', 'suspended')
+    ));
 
 -- name: graph_words
 -- The words come casefolded and apart by blanks: for this tokenizer they are exactly `ground.query.words`.

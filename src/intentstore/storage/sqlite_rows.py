@@ -7,7 +7,7 @@ connection inside a transaction; begins none, and knows no file and no lock.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,10 @@ import msgspec
 
 from ..codec import decode_change, decode_edge, decode_intent, encode_change, encode_commit
 from ..ground.change import NO_HEAD, Define, Head, Link, Put, Subject
-from ..ground.query import Walk, microseconds, searchable, words
-from ..ground.types import Edge, EdgeKey, Intent, IntentId
+from ..ground.query import Direction, Walk, microseconds, searchable, words
+from ..ground.types import SYMMETRIC, Edge, EdgeKey, Intent, IntentId
 from ..ground.values import Map
 from .ledger import Draft, Settled
-from .sqlite_query import Asked, neighbours
 
 
 @cache
@@ -106,7 +105,7 @@ class Base:
         return [self.row(subject).head for subject in subjects]
 
     def neighbours(self, ids: Sequence[IntentId], walk: Walk) -> list[Edge]:
-        return edges_at(self._connection, self._sql.graph, ids, walk)
+        return edges_at(self._connection, self._sql, ids, walk)
 
     def definitions(self, prefix: str = "") -> dict[str, Map]:
         return definitions(self._connection, self._sql, prefix)
@@ -195,13 +194,16 @@ class Laying:
 
 def definitions(connection: apsw.Connection, sql: Statements, prefix: str) -> dict[str, Map]:
     """Returns the graph's definitions whose names begin with the prefix."""
-    found: dict[str, Map] = {}
-    for (body,) in rows(connection, sql.definitions, (prefix,)):
-        change = decode_change(body)
-        assert type(change) is Define
-        assert change.value is not None
-        found[change.name] = change.value
-    return found
+    return dict(_defined(body) for (body,) in rows(connection, sql.definitions, (prefix,)))
+
+
+@lru_cache(maxsize=512)
+def _defined(body: str) -> tuple[str, Map]:
+    """Returns the name and value that a definition's row holds; policies are asked for at every commit."""
+    change = decode_change(body)
+    assert type(change) is Define
+    assert change.value is not None
+    return change.name, change.value
 
 
 def columns_of(intent: Intent, head: Head, body: str) -> tuple[Any, ...]:
@@ -229,8 +231,20 @@ def words_of(intent: Intent) -> str:
     return text if text.isascii() else " ".join(words(text))
 
 
-def edges_at(connection: apsw.Connection, graph: int, ids: Iterable[IntentId], walk: Walk) -> list[Edge]:
-    """Returns the edges at the ids that the walk takes, ordered by key."""
-    asked = Asked(graph)
-    text = neighbours(ids, walk, asked)
-    return [decode_edge(body) for _, _, _, body in connection.execute(text, asked.values)]
+def edges_at(connection: apsw.Connection, sql: Statements, ids: Iterable[IntentId], walk: Walk) -> list[Edge]:
+    """Returns the edges at the ids that the walk takes, ordered by key.
+
+    Each end is asked by its own index: left to itself, SQLite reads all edges of the graph to spare itself the order.
+    """
+    given = _json.encode(list(ids)).decode()
+    found: dict[tuple[str, str, str], str] = {}
+    for text, end in ((sql.edges_out, Direction.OUT), (sql.edges_in, Direction.IN)):
+        taken = walk.direction in (end, Direction.BOTH)
+        types = walk.types if taken else (walk.types & SYMMETRIC if walk.types else SYMMETRIC)
+        if types or taken:
+            named = _json.encode(list(map(str, types))).decode() if types else None
+            found.update((row[:3], row[3]) for row in connection.execute(text, (given, named)))
+    return [decode_edge(found[key]) for key in sorted(found)]
+
+
+_json = msgspec.json.Encoder()

@@ -17,6 +17,7 @@ from ..ground.protocol import Problem
 from ..ground.types import EdgeType
 from ..ground.values import Map
 from .ledger import ChainCheck
+from .sqlite_ready import miscounted
 from .sqlite_rows import Statements, columns_of, rows
 
 
@@ -39,6 +40,8 @@ def problems(connection: apsw.Connection, sql: Statements) -> Iterator[Problem]:
         yield from _edge_problems(connection, sql, check, standing)
         for subject in standing:
             yield Problem(_name(subject), "is in the log but not in the tables")
+        for id in miscounted(connection, sql):
+            yield Problem(f"intent {id}", "what it waits for, or its open subgoals, are miscounted")
         yield from _grave_problems(connection, sql, check)
         yield from _definition_problems(connection, sql, check, defined)
     except (apsw.CorruptError, apsw.NotADBError, UnicodeDecodeError) as error:

@@ -15,8 +15,11 @@ from ..ground.identity import uuid7
 from ..ground.protocol import (
     Compacts,
     Descends,
+    FindsBelow,
+    FindsReady,
     IntentStorage,
     KeepsAside,
+    KeepsTime,
     LagsBehind,
     ListsGraphs,
     Notifies,
@@ -26,7 +29,10 @@ from ..ground.query import EVERYTHING, Page, Walk
 from .samples import a_batch, an_intent, put
 
 Call = Callable[[Any], object]
-POWERS: tuple[Any, ...] = (SearchesText, Compacts, Descends, KeepsAside, LagsBehind, ListsGraphs, Notifies)
+POWERS: tuple[Any, ...] = (
+    *(SearchesText, Compacts, Descends, FindsBelow, FindsReady, KeepsAside, KeepsTime, LagsBehind, ListsGraphs),
+    Notifies,
+)
 
 CALLS: dict[str, Call] = {
     "open": lambda storage: storage.open(),
@@ -44,6 +50,9 @@ CALLS: dict[str, Call] = {
     "verify": lambda storage: list(storage.verify()),
     "facts": lambda storage: dict(storage.facts()),
     "search": lambda storage: storage.search("sample", 10),
+    "now": lambda storage: storage.now(),
+    "next_free": lambda storage: storage.next_free(None, limit=5, leaves_only=True),
+    "below": lambda storage: storage.below("sample"),
     "compact": lambda storage: storage.compact(),
     "arrived": lambda storage: storage.arrived(1),
     "descend": lambda storage: storage.descend(["sample"], Walk()),

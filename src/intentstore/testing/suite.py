@@ -11,12 +11,15 @@ from .beside import BesideClaims
 from .history import HistoryClaims
 from .lasting import LastingClaims
 from .machine import machine_for
+from .powers import PowerClaims
 from .questions import QuestionClaims
 from .reading import ReadingClaims
 from .writing import WritingClaims
 
 
-class StorageSuite(WritingClaims, ReadingClaims, QuestionClaims, HistoryClaims, BesideClaims, LastingClaims):
+class StorageSuite(
+    WritingClaims, ReadingClaims, QuestionClaims, HistoryClaims, BesideClaims, PowerClaims, LastingClaims
+):
     """Stamps a storage: subclass it in a test module and override `make`, five lines in all.
 
     ``class TestMine(StorageSuite)``, its ``make(self, tmp_path, graph="default")`` returning

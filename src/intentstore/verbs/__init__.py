@@ -13,6 +13,10 @@ from .errors import OUTCOMES, Outcome, Usage, document, outcome
 GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "goals": ("Goals", ("add", "show", "list", "count", "set", "note", "rm")),
     "life": ("Their life", ("start", "done", "fail", "suspend", "archive", "reopen")),
+    "fleet": (
+        "A fleet at work",
+        ("claim", "renew", "release", "recover", "defer", "stale", "sweep", "policies"),
+    ),
     "links": ("How they relate", ("link", "unlink", "edges", "tree", "path")),
     "planning": ("What hangs on what", ("impact", "critical-path", "conflicts", "cycles", "infer")),
     "questions": ("Questions", ("ready", "blocked", "search", "history", "log", "watch")),

@@ -106,3 +106,4 @@ class Verb(NamedTuple):
 REASON = Argument("reason", "why; kept in the history", metavar="TEXT")
 IDS = positional("ids", "ids of intents, or their unique beginnings", many=True, metavar="ID")
 ID = positional("id", "an intent's id, or its unique beginning", metavar="ID")
+TOKEN = Argument("token", "the token of the claim that is held", kind="integer", metavar="N")

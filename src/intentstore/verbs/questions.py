@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from typing import Any
 
 from ..codec import jsonable
 from ..ground.errors import IntentMissing, QueryInvalid
-from .declare import ID, Argument, Result, Session, Verb, flag, positional
-from .reading import resolve
+from .declare import Argument, Result, Session, Verb, flag, positional
+from .reading import read_when, resolve
 
 
 def ready(session: Session, /, *, limit: int, all_levels: bool) -> Result:
@@ -26,14 +27,29 @@ def search(session: Session, /, *, text: str, limit: int) -> Result:
     return {"hits": [{"snippet": "", **jsonable(hit)} for hit in session.graph.search(text, limit=_limit(limit))]}
 
 
-def history(session: Session, /, *, id: str) -> Result:
-    """Returns every change of an intent and of the edges at it; of a deleted one too."""
+def history(session: Session, /, *, limit: int, id: str | None = None, **asked: Any) -> Result:
+    """Returns every change of an intent and of the edges at it; or what a filter means of the whole history."""
     graph = session.graph
-    try:
-        found = graph.history(id)
-    except IntentMissing:
-        found = graph.history(resolve(graph, id))
-    return {"entries": jsonable(found)}
+    given = {name: value for name, value in asked.items() if value not in (None, ())}
+    if id is not None and not given:
+        try:
+            found = graph.history(id)
+        except IntentMissing:
+            found = graph.history(resolve(graph, id))
+        return {"entries": jsonable(found)}
+    from ..graph.recall import HistoryFilter
+
+    before = given.pop("before", None)
+    for field in ("since", "until"):
+        if field in given:
+            given[field] = read_when(given[field], field)
+    where = HistoryFilter(**_renamed(given), ids=None if id is None else frozenset({resolve(graph, id)}))
+    return {"entries": jsonable(graph.history(where, limit=_limit(limit), before=before))}
+
+
+def _renamed(given: dict[str, Any]) -> dict[str, Any]:
+    names = {"by": "actor", "approved_by": "approver", "reason": "reason_contains"}
+    return {names.get(name, name): value for name, value in given.items()}
 
 
 def log(session: Session, /, *, limit: int, since: int | None = None) -> Result:
@@ -65,6 +81,8 @@ def _limited(default: int) -> Argument:
     return Argument("limit", f"at most so many; {default} when left out", kind="integer", default=default, metavar="N")
 
 
+_KINDS = ("put", "drop", "link", "unlink", "note", "define")
+
 VERBS = (
     Verb(
         "ready",
@@ -94,12 +112,24 @@ VERBS = (
     ),
     Verb(
         "history",
-        "show every change of an intent",
+        "show every change of an intent, or what a filter means of all",
         history,
         "entries",
-        (ID,),
-        about="Shows the changes of the intent and of the edges at it, oldest first; of deleted ones too.",
-        examples=("history 019a2f",),
+        (
+            positional("id", "the intent; the whole graph when left out", required=False),
+            Argument("by", "only what this actor did", metavar="NAME"),
+            Argument("approved_by", "only what this approver approved", metavar="NAME"),
+            Argument("since", "only from then on", metavar="T"),
+            Argument("until", "only before then", metavar="T"),
+            Argument("does", "only this kind of change", many=True, metavar="KIND", choices=_KINDS),
+            Argument("status", "only what left an intent in this status", many=True, metavar="S"),
+            Argument("reason", "only where the reason holds this text", metavar="TEXT"),
+            Argument("before", "only commits before this revision: the next page", kind="integer", metavar="REV"),
+            _limited(50),
+        ),
+        about="Shows the changes of an intent and of the edges at it, oldest first; of deleted ones too. With any\n"
+        "other option, or without an id, the changes that are meant, the latest first.",
+        examples=("history 019a2f", "history --by ana --since 7d", "history --status failed --reason vendor"),
     ),
     Verb(
         "log",

@@ -151,6 +151,15 @@ def read_point(text: str, field: str, *, now: datetime | None = None) -> int | d
         raise FieldInvalid(field, str(error.fields["problem"]), hint=hint) from None
 
 
+def read_later(text: str, field: str, *, now: datetime | None = None) -> datetime:
+    """Returns the moment: as `read_when`, but that a span counts forward from now."""
+    now = now or datetime.now(UTC)
+    word = text.strip().lower()
+    if _SPAN.fullmatch(word) and not word.endswith("ago"):
+        return now + (now - read_when(word, field, now=now))
+    return read_when(text, field, now=now)
+
+
 # --- filters ---
 
 _TIMES = ("created_after", "created_before", "updated_after", "updated_before")
