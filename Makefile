@@ -94,7 +94,7 @@ TIDY := || { rm -f .venv/.begun; exit 1; }
 ifndef SETUP_LOCKED
 
 .venv/.run: requirements/run.txt
-.venv/.dev: requirements/run.txt requirements/dev.txt pyproject.toml
+.venv/.dev: requirements/run.txt requirements/dev.txt requirements/semantic.txt pyproject.toml
 .venv/.run .venv/.dev:
 	@command -v "$(PYTHON)" >/dev/null || { echo "intentstore needs Python 3.11 or newer; there is no $(PYTHON)." >&2; exit 1; }
 	@$(PYTHON) -c "$$CHECK"
@@ -113,10 +113,10 @@ endif
 	@$(PIP) --require-hashes -r requirements/run.txt $(TIDY)
 	@mv .venv/.begun $@
 
-.venv/.dev: requirements/dev.txt pyproject.toml .venv/.run
+.venv/.dev: requirements/dev.txt requirements/semantic.txt pyproject.toml .venv/.run
 	@echo "Setting up .venv: what it takes to test."
 	@$(BEGIN)
-	@$(PIP) --require-hashes -r requirements/dev.txt $(TIDY)
+	@$(PIP) --require-hashes -r requirements/dev.txt -r requirements/semantic.txt $(TIDY)
 	@$(PIP) --no-build-isolation -e . $(TIDY)
 	@mv .venv/.begun $@
 
@@ -126,15 +126,19 @@ endif
 # For developers: needs the network. uv stays in a folder of its own, thrown away afterwards; it writes no address into
 # the files, and one file serves every platform.
 
-COMPILE = "$$dir/bin/uv" pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
-	--custom-compile-command 'make lock' --extra postgres pyproject.toml
+LOCK = "$$dir/bin/uv" pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
+COMPILE = $(LOCK) --extra postgres pyproject.toml
+# What the model's own package asks for besides is for downloading and training; neither is done here.
+SEMANTIC = $(LOCK) --no-deps -c requirements/dev.txt -
 
 lock: ## renew requirements/*.txt from pyproject.toml (UPGRADE=1: to the newest releases)
 	@$(PYTHON) -c "$$CHECK"
 	@dir=$$(mktemp -d) || exit 1; trap 'rm -rf "$$dir"' EXIT; trap 'exit 130' INT TERM; \
 	$(PYTHON) -m venv --without-pip "$$dir" && \
 	$(PYTHON) -m pip --disable-pip-version-check --python "$$dir/bin/python" install -qq --only-binary :all: uv && \
-	$(COMPILE) $(if $(UPGRADE),--upgrade) -o requirements/run.txt && \
-	$(COMPILE) $(if $(UPGRADE),--upgrade) --group dev -c requirements/run.txt -o requirements/dev.txt && \
+	$(COMPILE) -o requirements/run.txt && \
+	$(COMPILE) --group dev -c requirements/run.txt -o requirements/dev.txt && \
+	printf '%s\n' numpy safetensors tokenizers wordllama | $(SEMANTIC) -o requirements/semantic.txt && \
 	if grep -nE 'http|file:|--(index|extra-index|find-links)' requirements/*.txt; then \
 	    echo "An address got into the lock." >&2; exit 1; fi

@@ -54,7 +54,7 @@ def test_every_verb_is_declared_once_where_the_table_says() -> None:
         assert sorted(declared) == sorted(names)
     contract = "init add show list count set note rm start done fail suspend archive reopen link unlink edges tree path"
     contract += " impact critical-path conflicts cycles infer watch replay"
-    contract += " ready blocked search history log diff undo blame timeline"
+    contract += " ready blocked search context history log diff undo blame timeline"
     contract += " import export apply backup restore copy verify compact stats"
     contract += " seal prove repair migrate doctor"
     contract += " claim renew release recover defer stale sweep policies"
@@ -184,6 +184,7 @@ def test_every_shape_is_painted_both_ways(graph: IntentGraph) -> None:
         "conflicts": {"conflicts": [{"edge": edges[0], "left": intent, "right": intent}]},
         "critical_path": {"intents": [intent], "length": 1.0},
         "cycles": {"cycles": [{"ids": ["a", "b"], "because": ["a waits for b", "b waits for a"]}]},
+        "context": {"text": "## In full\n\n\x1b[31mG\n", "tokens": 3, "included": [], "left_out": 0},
         "count": {"count": 1, "by": {"active": 1}},
         "deleted": {"deleted": ["a"], "edges": 1},
         "differences": {

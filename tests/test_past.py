@@ -62,7 +62,11 @@ def answers(graph: IntentGraph) -> dict[str, object]:
         "shown": [(graph.get(id), graph.edges_of([id]), graph.parents(id), graph.descendants(id)) for id in few],
         "near": [graph.count(IntentFilter(connected_to=ConnectedTo(id=id, depth=2))) for id in few],
         "history": [graph.history(id) for id in few],
-        "found": sorted(hit.intent.id for hit in graph.search("goal", limit=10_000)),
+        "found": [
+            sorted(hit.intent.id for hit in graph.search(text, limit=10_000, any=any))
+            for text in ("goal", 'goal:many -"1 of" label:l*', "goal new -l1", "?")
+            for any in (False, True)
+        ],
         "log": [commit.hash for commit in graph.entries()],
     }
 

@@ -18,7 +18,6 @@ from intentstore.storage.index import Index
 from intentstore.storage.journal import ZERO, is_damage, read_frame, write_frame
 from intentstore.storage.ledger import ChainCheck
 from intentstore.storage.memory import MemoryStorage
-from intentstore.storage.words import snippet
 from intentstore.testing.writing import at_once
 
 AT = datetime(2026, 5, 1, tzinfo=UTC)
@@ -259,15 +258,3 @@ def test_only_a_later_sync_group_tells_damage_from_a_torn_tail() -> None:
     assert is_damage(b"garbage\n" + same + later)
     for joint in (b"\x0b", b"7"):  # the newline before it is what was damaged
         assert is_damage(same[:-1] + joint + later)
-
-
-def test_a_snippet_stands_around_the_first_match() -> None:
-    text = "start " + "filler " * 100 + "needle " + "filler " * 100
-    piece = snippet(text, ["needle"])
-    assert "needle" in piece
-    assert piece.startswith("…")
-    assert piece.endswith("…")
-    assert len(piece) <= 162
-    assert snippet("short text", ["absent"]) == "short text"
-    assert snippet("x" * 500, ["absent"]).startswith("x")
-    assert snippet("y" * 300 + "needle", ["needle"]).endswith("needle")

@@ -16,6 +16,7 @@ from intentstore.ground.change import Batch, Commit, Entry, Guard
 from intentstore.ground.errors import IntentStoreError
 from intentstore.ground.protocol import Capabilities, IntentStorage, Problem, SearchesText
 from intentstore.ground.query import Found, Hit, Page, Walk
+from intentstore.ground.search import parse
 from intentstore.ground.types import Edge, Intent, IntentId, IntentStatus, Revision
 from intentstore.ground.values import Map
 from intentstore.storage.file import FileStorage
@@ -160,8 +161,8 @@ def _answers(graph: IntentGraph, folder: Path) -> list[Any]:
             for text in ("agent", "fix test")
         ],
         [
-            [(hit.intent.id, hit.score, hit.snippet) for hit in storage.search(text, 50)]
-            for text in ("flaky tests", "daemon", "sync the database", "a", "JSON export")
+            [(hit.intent.id, hit.score) for hit in storage.search(parse(text), 50)]
+            for text in ("flaky tests", "daemon", "sync the database", "a", "JSON exp*", '"unit tests" -goal:fix')
         ],
         graph.count(),
         (folder / "out.jsonl").read_bytes(),

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from demo.place import real_goals
 
-from . import infer
+from . import context, infer, search
 
-SUBJECTS: tuple[Callable[[Path], str], ...] = (infer.measured,)
+SUBJECTS: tuple[Callable[[Path], str], ...] = (search.measured, context.measured, infer.measured)
 """Each takes the file of goals and returns its part of the page."""
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "quality.md"
 _HEAD = """# How good the answers are

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..measure import Row
-from . import awaited, cold, fleet, get, importing, listing, opening, past, postgres, relations, seed, store, watching
+from . import asking, awaited, cold, fleet, get, importing, listing, opening, past, postgres, relations, seed, store, watching
 
 ROWS: tuple[Row, ...] = (
     *store.ROWS,
@@ -15,6 +15,7 @@ ROWS: tuple[Row, ...] = (
     *fleet.ROWS,
     *past.ROWS,
     *postgres.ROWS,
+    *asking.ROWS,
     *seed.ROWS,
     *cold.ROWS,
     *awaited.ROWS,

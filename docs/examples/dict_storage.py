@@ -21,6 +21,7 @@ from intentstore.ground.errors import Closed, ReadOnly, StorageError, Unavailabl
 from intentstore.ground.identity import uuid7
 from intentstore.ground.protocol import Capabilities, Problem
 from intentstore.ground.query import Found, Hit, IntentFilter, Page, Walk
+from intentstore.ground.search import Query
 from intentstore.ground.types import Edge, Intent, IntentId, IntentStatus, Revision
 from intentstore.ground.values import Map
 from intentstore.storage.index import Index
@@ -113,11 +114,15 @@ class DictStorage:
         with self._lock:
             return self._state().count(where)
 
-    def search(self, text: str, limit: int) -> list[Hit]:
+    def search(self, query: Query, limit: int) -> list[Hit]:
         with self._lock:
-            return self._state().search(text, limit)
+            return self._state().search(query, limit)
 
     # --- the log ---
+
+    def frequencies(self, words: Sequence[str], most: int) -> dict[str, int]:
+        with self._lock:
+            return self._state().frequencies(words, most)
 
     def entries(self, since: Revision = 0) -> Iterator[Commit]:
         with self._lock:

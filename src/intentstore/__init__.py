@@ -13,9 +13,11 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from .aio import AsyncIntentGraph, open_graph_async
+    from .graph.context import Context, Included
     from .graph.doctor import Health
     from .graph.graph import Branch, IntentGraph, Report
     from .graph.infer import Proposal
+    from .graph.model import Model
     from .graph.needs import CriticalPath, Cycle
     from .graph.policy import Allow, Cascade, Forbid, MostParents, Policy, Require, Timeout, When
     from .graph.proposed import Proposed
@@ -67,8 +69,10 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "aio": "AsyncIntentGraph open_graph_async",
+    "graph.context": "Context Included",
     "graph.graph": "Branch IntentGraph Report",
     "graph.infer": "Proposal",
+    "graph.model": "Model",
     "graph.needs": "CriticalPath Cycle",
     "graph.policy": "Allow Cascade Forbid MostParents Policy Require Timeout When",
     "graph.proposed": "Proposed",
@@ -127,6 +131,7 @@ __all__ = [
     "CommitMissing",
     "Conflict",
     "ConnectedTo",
+    "Context",
     "Corrupt",
     "CriticalPath",
     "Cycle",
@@ -154,6 +159,7 @@ __all__ = [
     "Hit",
     "Impact",
     "InMemory",
+    "Included",
     "Intent",
     "IntentFilter",
     "IntentGraph",
@@ -167,6 +173,7 @@ __all__ = [
     "Locked",
     "Map",
     "Missing",
+    "Model",
     "MostParents",
     "Note",
     "Origin",

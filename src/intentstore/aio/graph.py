@@ -216,6 +216,8 @@ class AsyncIntentGraph:
     blocked = reading(IntentGraph.blocked)
     stale = reading(IntentGraph.stale)
     search = reading(IntentGraph.search)
+    context = reading(IntentGraph.context)
+    summary = reading(IntentGraph.summary)
 
     # --- lifecycle ---
 

@@ -1,4 +1,4 @@
-"""What there is to paint: tables, cards, trees and lines, as data without colour or width."""
+"""What there is to paint: tables, cards, trees, lines and prose, as data without colour or width."""
 
 from __future__ import annotations
 
@@ -38,4 +38,10 @@ class Line(NamedTuple):
     good: bool = True
 
 
-Block = Table | Card | Tree | Line
+class Prose(NamedTuple):
+    """A text of several lines, to be read as it stands."""
+
+    text: str
+
+
+Block = Table | Card | Tree | Line | Prose

@@ -11,7 +11,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 from rich.tree import Tree as RichTree
 
-from .blocks import Card, Line, Table, Tree
+from .blocks import Card, Line, Prose, Table, Tree
 from .names import Names
 from .plain import clean, width
 from .view import blocks
@@ -48,6 +48,8 @@ def draw(shape: str, result: Mapping[str, Any], graph: IntentGraph | None, conso
                 _card(block, console)
             case Tree():
                 _trees(block, names, console)
+            case Prose():
+                console.print(Text("\n".join(map(clean, block.text.rstrip("\n").split("\n")))), soft_wrap=True)
             case Line():
                 console.print(Text(clean(block.text), style="" if block.good else "bold red"), soft_wrap=True)
             case _:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .blocks import Short
@@ -25,3 +25,10 @@ def sentence(edge: Mapping[str, Any], short: Short) -> str:
     """Returns the edge as it is read aloud."""
     weight = f"  (weight {edge['weight']})" if "weight" in edge else ""
     return f"{short(edge['source'])} {edge['type']} {short(edge['target'])}{weight}"
+
+
+def marked(text: str, marks: Sequence[Sequence[int]]) -> str:
+    """Returns the text with these places of it between « and »."""
+    for begin, end in reversed(marks):
+        text = f"{text[:begin]}«{text[begin:end]}»{text[end:]}"
+    return text

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import view_fleet, view_past
-from .blocks import Block, Card, Line, Row, Short, Table, Tree
-from .phrases import fact_text, sentence
+from .blocks import Block, Card, Line, Prose, Row, Short, Table, Tree
+from .phrases import fact_text, marked, sentence
 
 
 def blocks(shape: str, result: Mapping[str, Any], short: Short, when: Short) -> list[Block]:
@@ -93,10 +93,16 @@ def _reason(reason: Mapping[str, Any], short: Short) -> str:
 def _hits(result: Mapping[str, Any], short: Short, when: Short) -> list[Block]:
     del when
     rows = [
-        (short(hit["intent"]["id"]), f"{hit['score']:.2f}", hit["intent"]["status"], hit["intent"]["goal"])
+        (
+            short(hit["intent"]["id"]),
+            f"{hit['score']:.2f}",
+            hit["intent"]["status"],
+            hit["intent"]["goal"],
+            marked(hit["snippet"], hit.get("marks", ())),
+        )
         for hit in result["hits"]
     ]
-    return [Table(("ID", "SCORE", "STATUS", "GOAL"), rows)]
+    return [Table(("ID", "SCORE", "STATUS", "GOAL", "BECAUSE"), rows)]
 
 
 def _entries(result: Mapping[str, Any], short: Short, when: Short) -> list[Block]:
@@ -226,6 +232,7 @@ _SHAPES: dict[str, Callable[[Mapping[str, Any], Short, Short], list[Block]]] = {
     "commits": _commits,
     "happened": _happened,
     "conflicts": view_fleet.conflicts,
+    "context": lambda r, _s, _w: [Prose(r["text"])],
     "count": _count,
     "critical_path": view_fleet.critical_path,
     "cycles": view_fleet.cycles,

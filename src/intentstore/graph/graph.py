@@ -21,6 +21,7 @@ from ..ground.errors import CommitMissing, FieldInvalid, IntentMissing, IntentSt
 from ..ground.identity import utc_now, uuid7
 from ..ground.protocol import Degraded, FallsBack, FindsBelow, IntentStorage, ListsGraphs, Problem, Replay
 from ..ground.query import EVERYTHING, Direction, Found, Hit, IntentFilter, Page, Sort, Walk
+from ..ground.search import parse
 from ..ground.types import OPEN, Edge, Intent, IntentId, IntentStatus, Revision, check_id, check_name
 from ..ground.values import Map
 from . import ready as readiness
@@ -30,10 +31,14 @@ from .traverse import DOWNWARD, UPWARD, below, every_edge, path, reachable, reso
 
 if TYPE_CHECKING:
     from . import (
+        context,
         infer,
+        meaning,
+        model,
         needs,
         recall,
         relations,
+        summary,
         timeline,
         transfer,  # gzip and digests: imported by the verbs that carry a log, not by every start
     )
@@ -90,6 +95,7 @@ class IntentGraph:
         self._clock, self._new_id = clock, new_id
         self.leases = Leases(storage, clock)
         self._writers: list[Writer] = []
+        self._meant: dict[tuple[str, str], meaning.Meanings] = {}
         self._inference: infer.Inference | None = None
         self._recall: recall.Recall | None = None
 
@@ -411,11 +417,71 @@ class IntentGraph:
         where = IntentFilter(status=OPEN, updated_before=self._clock() - timedelta(days=days))
         return list(self.list(where, sort="updated_at", limit=limit).intents)
 
-    def search(self, text: str, *, limit: int = 20) -> Sequence[Hit]:
-        """Returns the intents that hold every word of the text, best first."""
+    def search(
+        self, text: str, *, limit: int = 20, any: bool = False, semantic: bool | model.Model = False
+    ) -> Sequence[Hit]:
+        """Returns the intents that the text means, best first: words, "phrases", beginnings*, -what not, field:words.
+
+        All of them must be met; with ``any``, one. An unknown field is `QueryInvalid`. ``semantic`` finds what is close
+        in meaning too, by the model that the extra brings or by a `Model` of your own; its vectors are kept aside.
+        """
+        limit = Page(limit=limit).limit
+        if semantic:
+            from .search import by_meaning
+
+            return by_meaning(self.storage, self._meanings(None if semantic is True else semantic), text, limit)
         if not self.storage.capabilities.searches_text:
             raise Unsupported("this storage has no text search", hint="list with goal_contains instead")
-        return self.storage.search(text, Page(limit=limit).limit)  # type: ignore[attr-defined, no-any-return]  # declared
+        from .snippets import shown
+
+        query = parse(text, any=any)
+        found: list[Hit] = self.storage.search(query, limit)  # type: ignore[attr-defined]  # declared
+        return [shown(hit, query) for hit in found]
+
+    def context(
+        self,
+        *,
+        focus: Iterable[IntentId] = (),
+        query: str | None = None,
+        budget_tokens: int = 8_000,
+        format: str = "markdown",
+        tokens: Callable[[str], int] | None = None,
+        summarize: summary.Summarize | None = None,
+        semantic: bool | model.Model = False,
+    ) -> context.Context:
+        """Returns the part of the graph that fits a budget: what is in focus, near it, like the query, lately at work.
+
+        Each intent is in it in full, in brief or as a line, with the reasons; the text never has more than
+        ``budget_tokens`` by ``tokens`` (a quarter of the characters, if not given) and is the same for the same graph.
+        ``summarize`` puts what stands below a goal into words in place of the rule; they are kept aside.
+        """
+        from .context import context, matches
+        from .summary import Summaries
+
+        wanted = [intent.id for intent in self.intents(dict.fromkeys(focus))]
+        by = self._meanings(None if semantic is True else semantic) if semantic and query else None
+        return context(
+            self.storage,
+            focus=wanted,
+            matched=matches(self.storage, query or "", by),
+            budget_tokens=budget_tokens,
+            format=format,
+            tokens=tokens,
+            summaries=Summaries(self.storage, summarize),
+        )
+
+    def summary(self, id: IntentId, *, summarize: summary.Summarize | None = None) -> str:
+        """Returns in a few words what stands below a goal: counts, blockers, outcomes; nothing if nothing does."""
+        from .summary import Summaries
+
+        return Summaries(self.storage, summarize).of([self.intent(id)]).get(id, "")
+
+    def _meanings(self, chosen: model.Model | None) -> meaning.Meanings:
+        from .meaning import Meanings
+        from .model import offline
+
+        by = chosen or offline()
+        return self._meant.setdefault((by.name, by.version), Meanings(self.storage, by))
 
     # --- lifecycle ---
 

@@ -18,7 +18,7 @@ import msgspec
 from ..codec import encode_edge, encode_intent
 from ..ground.change import Batch, Commit, Define, Entry, Guard, Note, Subject
 from ..ground.errors import ReadOnly
-from ..ground.protocol import Capabilities, IntentStorage, Problem
+from ..ground.protocol import Capabilities, IntentStorage, Problem, SearchesText
 from ..ground.query import (
     EVERYTHING,
     Found,
@@ -32,6 +32,7 @@ from ..ground.query import (
     stands_behind,
     write_cursor,
 )
+from ..ground.search import Query
 from ..ground.types import Edge, EdgeKey, Intent, IntentId, IntentStatus, Revision
 from ..ground.values import Map
 from ..storage.index import Index
@@ -282,10 +283,25 @@ class Past:
             if after is None:
                 return
 
-    def search(self, text: str, limit: int) -> list[Hit]:
-        """Returns the intents that held every word, best first, by the word statistics of those found."""
+    def search(self, query: Query, limit: int) -> list[Hit]:
+        """Returns the intents that the query meant, best first, by the word statistics of those found."""
+        if not query.terms:
+            return []
+        parts = tuple(IntentFilter(text=str(term)) for term in query.terms)
+        none = IntentFilter(any_of=tuple(IntentFilter(text=str(term)) for term in query.excluded))
+        where = IntentFilter(any_of=parts) if query.any else IntentFilter(text=" ".join(map(str, query.terms)))
         with self._lock:
-            return self._index_of(IntentFilter(text=text)).search(text, limit)
+            return self._index_of(where.replace(not_=none) if query.excluded else where).search(query, limit)
+
+    def frequencies(self, words: Sequence[str], most: int) -> dict[str, int]:
+        """Returns in how many intents each word stands or stood, counted no further than ``most``: rather too many."""
+        with self._lock:
+            self._advance()
+            found = self._laid.frequencies(words, most)
+            if not self._whole and isinstance(self._storage, SearchesText):
+                for word, number in self._storage.frequencies(words, most).items():
+                    found[word] = min(most, found[word] + number)
+            return found
 
     def _by_relevance(self, where: IntentFilter, page: Page) -> Found:
         return self._index_of(where).select(IntentFilter(text=where.text), page)

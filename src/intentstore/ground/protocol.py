@@ -13,6 +13,7 @@ import msgspec
 
 from .change import Batch, Change, Commit, Entry, Guard
 from .query import Found, Hit, IntentFilter, Page, Walk
+from .search import Query
 from .types import Edge, EdgeKey, Intent, IntentId, IntentStatus, Revision
 from .values import Map
 
@@ -143,8 +144,15 @@ class IntentStorage(Reader, Protocol):
 class SearchesText(Protocol):
     """Finds intents by words through an index of its own."""
 
-    def search(self, text: str, limit: int) -> list[Hit]:
-        """Returns the intents that hold every word, best first (BM25), id as the tie break."""
+    def search(self, query: Query, limit: int) -> list[Hit]:
+        """Returns the intents that the query means, best first (BM25 of `Query.weighed`), id as the tie break.
+
+        A query without terms finds nothing. Snippets are the graph's to make.
+        """
+        ...
+
+    def frequencies(self, words: Sequence[str], most: int) -> dict[str, int]:
+        """Returns in how many intents each of the words stands, counted no further than ``most``."""
         ...
 
 

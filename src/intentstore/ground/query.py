@@ -63,7 +63,8 @@ class IntentFilter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     ``created_after``/``updated_after`` are inclusive, ``…_before`` exclusive; ``priority_min``/``_max`` are both
     inclusive. ``metadata`` compares the named entries for equality, 1 and 1.0 kept apart. ``text`` asks for intents
-    that hold every word of it. ``claimed_by`` compares the owner, live claim or not.
+    that a search for it means (`ground.search`): every word of it, at its simplest. ``claimed_by`` compares the owner,
+    live claim or not.
 
     >>> IntentFilter(status="active", goal_contains="suite").status
     frozenset({<IntentStatus.ACTIVE: 'active'>})
@@ -225,11 +226,15 @@ class Walk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hit(msgspec.Struct, frozen=True, kw_only=True):
-    """One intent that a search found, its score (larger is better) and a piece of its text with the matches."""
+    """One intent that a search found, its score (larger is better) and a piece of its text with the matches.
+
+    ``marks`` are the places of the matches in the snippet: (begin, end) of each, in characters.
+    """
 
     intent: Intent
     score: float
     snippet: str = ""
+    marks: tuple[tuple[int, int], ...] = ()
 
 
 # --- Cursors ---------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from ..ground.errors import Closed, Corrupt, Full, IntentStoreError, ReadOnly, S
 from ..ground.identity import uuid7
 from ..ground.protocol import Capabilities, Diagnosis, Problem, Reader
 from ..ground.query import Found, Hit, IntentFilter, Page, Walk
+from ..ground.search import Query
 from ..ground.types import Edge, Intent, IntentId, IntentStatus, Revision
 from ..ground.values import Map
 from .aside import Aside, checked, chosen
@@ -323,11 +324,17 @@ class FileStorage:
         with self._at.lock:
             return index.below(id, depth)
 
-    def search(self, text: str, limit: int) -> list[Hit]:
-        """Returns the intents that hold every word, best first."""
+    def search(self, query: Query, limit: int) -> list[Hit]:
+        """Returns the intents that the query means, best first."""
         index = self._fresh()
         with self._at.lock:
-            return index.search(text, limit)
+            return index.search(query, limit)
+
+    def frequencies(self, words: Sequence[str], most: int) -> dict[str, int]:
+        """Returns in how many intents each of the words stands, counted no further than ``most``."""
+        index = self._fresh()
+        with self._at.lock:
+            return index.frequencies(words, most)
 
     def entries(self, since: Revision = 0) -> Iterator[Commit]:
         """Yields the commits after ``since``, in order, as far as the log reached when asked."""

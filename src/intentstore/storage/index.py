@@ -27,19 +27,18 @@ from ..ground.query import (
     Sort,
     Walk,
     read_cursor,
-    searchable,
     sort_key,
     stands_behind,
-    words,
     write_cursor,
 )
+from ..ground.search import Query, meets, parse
 from ..ground.types import SYMMETRIC, Edge, EdgeKey, EdgeType, Intent, IntentId, IntentStatus, Revision
 from ..ground.values import Map
 from .agenda import Agenda, place
 from .ledger import Draft
 from .match import matches
 from .views import Views
-from .words import WordIndex, snippet
+from .words import WordIndex
 
 _SORTS = ("created_at", "updated_at", "priority", "goal", "id")
 _PEEK_BYTES = 16 << 10
@@ -273,7 +272,7 @@ class Index:
         if where.ids is not None:
             return where.ids
         if where.text is not None:
-            return self.words().holding(where.text)
+            return self.words().candidates(parse(where.text))
         return None
 
     def matching(self, where: IntentFilter) -> Iterator[Intent]:
@@ -323,18 +322,21 @@ class Index:
             return [each for each in map(self.get, ids) if each is not None]
         return found  # type: ignore[return-value]  # no bytes among them
 
-    def search(self, text: str, limit: int) -> list[Hit]:
-        """Returns the best ``limit`` intents that hold every word of the text; none if it has no word."""
-        wanted = words(text)
-        scores = self.words().scores(text) if wanted else {}
-        # Not sorted(): it would hold the interpreter for 100 ms at 100,000 scores, and an event loop with it.
-        best = nsmallest(limit, scores.items(), key=lambda pair: (-pair[1], pair[0]))
+    def frequencies(self, words: Sequence[str], most: int) -> dict[str, int]:
+        """Returns in how many intents each of the words stands, counted no further than ``most``."""
+        lists = self.words()
+        return {word: min(most, lists.frequency(word)) for word in words}
+
+    def search(self, query: Query, limit: int) -> list[Hit]:
+        """Returns the best ``limit`` intents that the query means; none if it looks for nothing."""
+        if not query.terms:
+            return []
+        ids: Iterable[IntentId] = self.words().candidates(query)
+        if not query.plain:
+            ids = [intent.id for intent in filter(None, map(self.get, ids)) if meets(intent, query)]
+        best = nsmallest(limit, self.words().scores(query, ids).items(), key=lambda pair: (-pair[1], pair[0]))
         found = zip(best, self.fetch([id for id, _ in best]), strict=True)
-        return [
-            Hit(intent=intent, score=score, snippet=snippet(searchable(intent), wanted))
-            for (_, score), intent in found
-            if intent is not None
-        ]
+        return [Hit(intent=intent, score=score) for (_, score), intent in found if intent is not None]
 
     def select(self, where: IntentFilter, page: Page) -> Found:
         """Returns one page of the intents the filter means."""
@@ -378,7 +380,8 @@ class Index:
         if sort.field == "relevance":
             if where.text is None:
                 raise QueryInvalid("relevance needs a text to be relevant to", hint="give the filter a text")
-            scores = self.words().scores(where.text)
+            query = parse(where.text)
+            scores = self.words().scores(query, self.words().candidates(query))
             return lambda intent: round(scores.get(intent.id, 0.0), 9)
         return lambda intent: sort_key(intent, sort)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ..ground.query import IntentFilter, Walk, same_value, searchable, words
+from ..ground.query import IntentFilter, Walk, same_value
+from ..ground.search import meets, parse
 from ..ground.types import Edge, Intent, IntentId
 
 
@@ -51,7 +52,7 @@ def _by_text(intent: Intent, where: IntentFilter) -> bool:
         return False
     if where.name_contains is not None and where.name_contains.casefold() not in (intent.name or "").casefold():
         return False
-    return where.text is None or set(words(where.text)) <= set(words(searchable(intent)))
+    return where.text is None or meets(intent, parse(where.text))
 
 
 def _by_labels_and_metadata(intent: Intent, where: IntentFilter) -> bool:

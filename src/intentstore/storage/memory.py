@@ -15,6 +15,7 @@ from ..ground.errors import Closed, ReadOnly
 from ..ground.identity import uuid7
 from ..ground.protocol import Capabilities, Problem, Reader
 from ..ground.query import Found, Hit, IntentFilter, Page, Walk
+from ..ground.search import Query
 from ..ground.types import Edge, Intent, IntentId, IntentStatus, Revision
 from ..ground.values import Map
 from .aside import checked, chosen
@@ -158,11 +159,17 @@ class MemoryStorage:
         with room.lock:
             return room.index.below(id, depth)
 
-    def search(self, text: str, limit: int) -> list[Hit]:
-        """Returns the intents that hold every word, best first."""
+    def search(self, query: Query, limit: int) -> list[Hit]:
+        """Returns the intents that the query means, best first."""
         room = self._here()
         with room.lock:
-            return room.index.search(text, limit)
+            return room.index.search(query, limit)
+
+    def frequencies(self, words: Sequence[str], most: int) -> dict[str, int]:
+        """Returns in how many intents each of the words stands, counted no further than ``most``."""
+        room = self._here()
+        with room.lock:
+            return room.index.frequencies(words, most)
 
     def entries(self, since: Revision = 0) -> Iterator[Commit]:
         """Yields the commits after ``since``, in order."""

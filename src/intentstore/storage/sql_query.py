@@ -15,12 +15,11 @@ from ..ground.query import (
     HasEdge,
     IntentFilter,
     Page,
-    Sort,
     Walk,
     microseconds,
     read_cursor,
-    words,
 )
+from ..ground.search import Query, parse
 from ..ground.types import SYMMETRIC, IntentStatus
 from ..ground.values import Map
 
@@ -82,8 +81,8 @@ class Dialect(Protocol):
         """Returns the condition that the case-folded ``goal`` or ``name`` holds this text."""
         ...
 
-    def holds(self, wanted: Sequence[str], asked: Asked) -> str:
-        """Returns the condition that the intent holds all these words."""
+    def sought(self, query: Query, asked: Asked) -> list[str]:
+        """Returns the conditions that together mean the query."""
         ...
 
     def labelled(self, labels: Sequence[str], asked: Asked) -> str:
@@ -94,18 +93,20 @@ class Dialect(Protocol):
         """Returns the condition that the intent has every entry of this metadata, equal in value and type."""
         ...
 
-    def scored(self, wanted: Sequence[str], asked: Asked) -> Scored:
-        """Returns how intents that hold all these words are found together with their scores."""
+    def scored(self, query: Query, asked: Asked) -> Scored:
+        """Returns how the intents that the query means are found together with their scores; it has terms."""
         ...
 
 
 class Scored(Protocol):
-    """Three pieces of one statement: what it begins with, what it selects from, and the score in there."""
+    """Pieces of one statement: what it begins with, what it selects from, what else must hold, and the score."""
 
     @property
     def front(self) -> str: ...
     @property
     def source(self) -> str: ...
+    @property
+    def meant(self) -> list[str]: ...
     @property
     def score(self) -> str: ...
 
@@ -169,15 +170,9 @@ def _worded(where: IntentFilter, asked: Asked) -> list[str]:
         parts.append(asked.dialect.contains("goal", where.goal_contains.casefold(), asked))
     if where.name_contains is not None:
         parts.append(asked.dialect.contains("name", where.name_contains.casefold(), asked))
-    wanted = wanted_words(where.text) if where.text is not None else []
-    if wanted:
-        parts.append(asked.dialect.holds(wanted, asked))
+    if where.text is not None:
+        parts.extend(asked.dialect.sought(parse(where.text), asked))
     return parts
-
-
-def wanted_words(text: str) -> list[str]:
-    """Returns the words that a search for this text asks for, each once."""
-    return list(dict.fromkeys(words(text)))
 
 
 def _related(where: IntentFilter, asked: Asked) -> list[str]:
@@ -234,20 +229,38 @@ def counting(where: IntentFilter, asked: Asked) -> str:
     )
 
 
-def selecting(where: IntentFilter, page: Page, asked: Asked) -> str:
-    """Returns the statement that gives (body, sort key, id) of one page, and of one intent more if there is one."""
+def selecting(where: IntentFilter, page: Page, asked: Asked, *, query: Query | None = None) -> str:
+    """Returns the statement that gives (body, sort key, id) of one page, and of one intent more if there is one.
+
+    ``query``: what relevance is about, and what is meant besides; the filter's ``text`` if it is not given.
+    """
     sort = page.sort
-    direction = " DESC" if sort.descending else ""
-    tail = f" ORDER BY 2{direction}, 3 LIMIT {page.limit + 1}"
     if sort.field in _INDEXED and where.ids is None and where.text is None:
-        return _by_index(where, page, tail, asked) + tail
-    front, source, key = _key(where, sort, asked)
-    rest = where.replace(text=None) if front else where  # what is scored holds the words already
-    meant = f"i.graph = {asked.graph} AND {condition(rest, asked)}"
+        return _by_index(where, page, _tail(page), asked) + _tail(page)
+    source = f"{asked.intents} i"
+    if sort.field == "relevance":
+        if query is None and where.text is None:
+            raise QueryInvalid("relevance needs a text to be relevant to", hint="give the filter a text")
+        query = parse(where.text or "") if query is None else query
+        if query.terms:
+            scored, rest = asked.dialect.scored(query, asked), where.replace(text=None)
+            meant = [condition(rest, asked), *scored.meant]
+            return scored.front + _sorted(scored.score, scored.source, meant, page, asked)
+        return _sorted(asked.dialect.zero, source, [condition(where, asked)], page, asked)
+    key = _DEGREE.format(edges=asked.edges) if sort.field == "connections" else _COLUMNS[sort.field]
+    return _sorted(key, source, [condition(where, asked)], page, asked)
+
+
+def _tail(page: Page) -> str:
+    return f" ORDER BY 2{' DESC' if page.sort.descending else ''}, 3 LIMIT {page.limit + 1}"
+
+
+def _sorted(key: str, source: str, meant: list[str], page: Page, asked: Asked) -> str:
+    where = " AND ".join([f"i.graph = {asked.graph}", *meant])
     # The bodies join last: what is sorted stays small.
-    inner = f"SELECT {asked.dialect.row} AS found, {key} AS k, i.id AS id FROM {source} WHERE {meant}"
-    ordered = f"SELECT found, k, id FROM ({inner}) p WHERE {_behind('k', 'id', page, asked)}{tail}"
-    return f"{front}SELECT b.body, o.k, o.id FROM ({ordered}) o {asked.dialect.body(asked)}{tail}"
+    inner = f"SELECT {asked.dialect.row} AS found, {key} AS k, i.id AS id FROM {source} WHERE {where}"
+    ordered = f"SELECT found, k, id FROM ({inner}) p WHERE {_behind('k', 'id', page, asked)}{_tail(page)}"
+    return f"SELECT b.body, o.k, o.id FROM ({ordered}) o {asked.dialect.body(asked)}{_tail(page)}"
 
 
 def _by_index(where: IntentFilter, page: Page, tail: str, asked: Asked) -> str:
@@ -261,22 +274,6 @@ def _by_index(where: IntentFilter, page: Page, tail: str, asked: Asked) -> str:
     if len(arms) > 1:
         arms = [asked.dialect.arm(arm, tail) for arm in arms]
     return " UNION ALL ".join(arms or [f"SELECT '' AS body, 0 AS k, '' AS id WHERE {asked.dialect.false}"])
-
-
-def _key(where: IntentFilter, sort: Sort, asked: Asked) -> tuple[str, str, str]:
-    """Returns what stands before the statement, what it selects from, and the expression it is sorted by."""
-    plain = f"{asked.intents} i"
-    if sort.field == "connections":
-        return "", plain, _DEGREE.format(edges=asked.edges)
-    if sort.field != "relevance":
-        return "", plain, _COLUMNS[sort.field]
-    if where.text is None:
-        raise QueryInvalid("relevance needs a text to be relevant to", hint="give the filter a text")
-    wanted = wanted_words(where.text)
-    if not wanted:
-        return "", plain, asked.dialect.zero
-    scored = asked.dialect.scored(wanted, asked)
-    return scored.front, scored.source, scored.score
 
 
 def _behind(key: str, id: str, page: Page, asked: Asked) -> str:

@@ -24,7 +24,8 @@ from ..ground.change import Batch, Commit, Entry, Guard
 from ..ground.errors import Busy, Closed, Corrupt, Full, IntentStoreError, ReadOnly, StorageError, Unavailable
 from ..ground.identity import uuid7
 from ..ground.protocol import Capabilities, Diagnosis, Problem, Reader
-from ..ground.query import Found, Hit, IntentFilter, Page, Sort, Walk, searchable, words, write_cursor
+from ..ground.query import EVERYTHING, Found, Hit, IntentFilter, Page, Sort, Walk, write_cursor
+from ..ground.search import Query
 from ..ground.types import Edge, Intent, IntentId, IntentStatus, Revision
 from ..ground.values import Map
 from .aside import checked
@@ -34,11 +35,10 @@ from .group import Lane, Ticket
 from .ledger import as_batch, check_same, entries_of
 from .settling import Group, settle_group
 from .sqlite_connections import Connections, roll_back, transaction
-from .sqlite_query import Asked, counting, matching, selecting
+from .sqlite_query import Asked, counting, counting_word, selecting
 from .sqlite_ready import Counting, below, next_free
 from .sqlite_rows import Base, Laying, Statements, definitions, edges_at, is_text, rows, texts
 from .sqlite_verify import problems, subject_of
-from .words import snippet
 
 _TOGETHER = 500
 _BEST = Sort("relevance", descending=True)
@@ -319,20 +319,22 @@ class SqliteStorage:
         with self._reading() as connection, transaction(connection, "DEFERRED"):
             return below(connection, self._sql, id, depth)
 
-    def search(self, text: str, limit: int) -> list[Hit]:
-        """Returns the intents that hold every word, best first; none if the text has no word."""
+    def search(self, query: Query, limit: int) -> list[Hit]:
+        """Returns the intents that the query means, best first; none if it looks for nothing."""
         self._check_open()
-        if matching(text) is None:
+        if not query.terms:
             return []
         with self._reading() as connection:
             asked = Asked(self._sql.graph)
             page = Page(sort=_BEST, limit=limit)
-            found = rows(connection, selecting(IntentFilter(text=text), page, asked), asked.values)
-        wanted = words(text)
-        return [
-            Hit(intent=(intent := decode_intent(body)), score=score, snippet=snippet(searchable(intent), wanted))
-            for body, score, _ in found[:limit]
-        ]
+            found = rows(connection, selecting(EVERYTHING, page, asked, query=query), asked.values)
+        return [Hit(intent=decode_intent(body), score=score) for body, score, _ in found[:limit]]
+
+    def frequencies(self, words: Sequence[str], most: int) -> dict[str, int]:
+        """Returns in how many intents each of the words stands, counted no further than ``most``."""
+        with self._reading() as connection:
+            counts = ((word, counting_word(self._sql.graph, word, most)) for word in words)
+            return {word: connection.execute(text, values).get for word, (text, values) in counts}
 
     def entries(self, since: Revision = 0) -> Iterator[Commit]:
         """Yields the commits after ``since``, in order, as far as the log reached when asked."""

@@ -11,15 +11,16 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ..codec import encode_intent
+from ..codec import decode_intent, encode_intent
 from ..codec.wire import decode_hook
 from ..ground.query import same_value
+from ..ground.search import Query, Term, meets
 from ..ground.types import Intent
 from ..ground.values import EMPTY, Map
 from . import sql_query
-from .sql_query import counting, neighbours, selecting, wanted_words
+from .sql_query import counting, neighbours, selecting
 
-__all__ = ["FUNCTIONS", "Asked", "counting", "has_metadata", "matching", "neighbours", "selecting"]
+__all__ = ["FUNCTIONS", "Asked", "counting", "counting_word", "has_metadata", "matching", "neighbours", "selecting"]
 
 _json = msgspec.json.Encoder()
 
@@ -27,6 +28,7 @@ _json = msgspec.json.Encoder()
 class _Scored(NamedTuple):
     front: str
     source: str
+    meant: list[str]
     score: str
 
 
@@ -58,9 +60,21 @@ class _Sqlite:
         text = "i.goal" if field == "goal" else "coalesce(i.name, '')"
         return f"instr(fold({text}), {asked.bind(folded)})"
 
-    def holds(self, wanted: Sequence[str], asked: sql_query.Asked) -> str:
+    def sought(self, query: Query, asked: sql_query.Asked) -> list[str]:
+        held = [self._among_words(query, asked)] if query.terms else []
+        return held + self._besides(query, asked)
+
+    def _besides(self, query: Query, asked: sql_query.Asked) -> list[str]:
+        """Returns the conditions of a query that its words alone do not meet."""
+        lacking = [term for term in query.excluded if _is_plain(term)]
+        parts = [f"NOT {self._among_words(Query((term,)), asked)}" for term in lacking]
+        if len(lacking) < len(query.excluded) or not all(map(_is_plain, query.terms)):
+            parts.append(f"meets(i.body, {asked.bind(_json.encode(query).decode())})")
+        return parts
+
+    def _among_words(self, query: Query, asked: sql_query.Asked) -> str:
         table = f"fts_{asked.graph}"
-        return f"i.key IN (SELECT rowid FROM {table} WHERE {table} MATCH {asked.bind(_phrase(wanted))})"
+        return f"i.key IN (SELECT rowid FROM {table} WHERE {table} MATCH {asked.bind(matching(query))})"
 
     def labelled(self, labels: Sequence[str], asked: sql_query.Asked) -> str:
         given = f"label = {asked.bind(labels[0])}" if len(labels) == 1 else asked.among("label", labels)
@@ -70,12 +84,13 @@ class _Sqlite:
         wanted = encode_intent(Intent(goal="-", metadata=metadata)).decode()
         return f"has_metadata(i.body, {asked.bind(wanted)})"
 
-    def scored(self, wanted: Sequence[str], asked: sql_query.Asked) -> _Scored:
+    def scored(self, query: Query, asked: sql_query.Asked) -> _Scored:
         table = f"fts_{asked.graph}"
-        match = asked.bind(_phrase(wanted))
+        match = asked.bind(matching(query))
         scores = f"SELECT rowid, round(-bm25({table}), 9) AS score FROM {table} WHERE {table} MATCH {match}"
         source = "scored s CROSS JOIN intents i ON i.key = s.rowid"
-        return _Scored(f"WITH scored AS MATERIALIZED ({scores}) ", source, "s.score")
+        front = f"WITH scored AS MATERIALIZED ({scores}) "
+        return _Scored(front, source, self._besides(query, asked), "s.score")
 
 
 SQLITE = _Sqlite()
@@ -88,13 +103,21 @@ class Asked(sql_query.Asked):
         super().__init__(graph, SQLITE)
 
 
-def matching(text: str) -> str | None:
-    """Returns the FTS5 expression that asks for every word of the text, or None if it has no word."""
-    return _phrase(wanted_words(text)) or None
+def matching(query: Query) -> str:
+    """Returns the FTS5 expression for what a query weighs: all of it, or any where any is asked for."""
+    wanted = (f'"{term.words[0]}"{"*" if term.begins else ""}' for term in query.weighed)
+    return (" OR " if query.any else " AND ").join(wanted)  # a word holds no quote: \w only
 
 
-def _phrase(wanted: Sequence[str]) -> str:
-    return " ".join(f'"{word}"' for word in wanted)  # a word holds no quote: \w only
+def counting_word(graph: int, word: str, most: int) -> tuple[str, tuple[str, int]]:
+    """Returns the statement that counts the intents in which a word stands, up to a number, and its values."""
+    table = f"fts_{graph}"
+    found = f"SELECT 1 FROM {table} WHERE {table} MATCH ? LIMIT ?"
+    return f"SELECT count(*) FROM ({found})", (matching(Query((Term((word,)),))), most)
+
+
+def _is_plain(term: Term) -> bool:
+    return len(term.words) == 1 and term.field is None
 
 
 # --- Functions that the statements call ------------------------------------------------------------
@@ -120,5 +143,16 @@ def has_metadata(body: str, wanted: str) -> bool:
     return all(key in held and same_value(held[key], value) for key, value in _wanted(wanted).items())
 
 
-FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {"fold": (1, str.casefold), "has_metadata": (2, has_metadata)}
+_decode_query = lru_cache(maxsize=64)(msgspec.json.Decoder(Query).decode)
+
+
+def _meets(body: str, query: str) -> bool:
+    return meets(decode_intent(body), _decode_query(query))
+
+
+FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
+    "fold": (1, str.casefold),
+    "has_metadata": (2, has_metadata),
+    "meets": (2, _meets),
+}
 """By name: how many arguments, and what is called. Every connection that asks must know them."""

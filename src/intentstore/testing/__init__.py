@@ -8,7 +8,7 @@ import pytest
 
 for _module in (
     *("samples", "writing", "reading", "population", "questions", "history", "lasting"),
-    *("machine", "driver", "suite"),
+    *("searching", "machine", "driver", "suite"),
 ):
     pytest.register_assert_rewrite(f"{__name__}.{_module}")
 

@@ -26,6 +26,7 @@ from ..ground.protocol import (
     SearchesText,
 )
 from ..ground.query import EVERYTHING, Page, Walk
+from ..ground.search import parse
 from .samples import a_batch, an_intent, put
 
 Call = Callable[[Any], object]
@@ -49,10 +50,11 @@ CALLS: dict[str, Call] = {
     "revision": lambda storage: storage.revision,
     "verify": lambda storage: list(storage.verify()),
     "facts": lambda storage: dict(storage.facts()),
-    "search": lambda storage: storage.search("sample", 10),
     "now": lambda storage: storage.now(),
     "next_free": lambda storage: storage.next_free(None, limit=5, leaves_only=True),
     "below": lambda storage: storage.below("sample"),
+    "frequencies": lambda storage: storage.frequencies(["sample"], 10),
+    "search": lambda storage: storage.search(parse("sample"), 10),
     "compact": lambda storage: storage.compact(),
     "arrived": lambda storage: storage.arrived(1),
     "descend": lambda storage: storage.descend(["sample"], Walk()),

@@ -21,6 +21,7 @@ from ..ground.change import Change, Commit, Define, Drop, Link, Note, Put, Unlin
 from ..ground.errors import EdgeMissing, IntentMissing, StaleRevision, StorageError
 from ..ground.protocol import Compacts, IntentStorage, SearchesText
 from ..ground.query import Direction, IntentFilter, Walk, microseconds, words
+from ..ground.search import parse
 from ..ground.types import SYMMETRIC, Edge, EdgeKey, EdgeType, Intent, IntentStatus, edge_key
 from ..ground.values import Map
 from ..storage.memory import MemoryStorage
@@ -207,7 +208,7 @@ class StorageMachine(RuleBasedStateMachine):
         found = {intent.id for page in pages(self.storage, IntentFilter(text=word), "id", 3) for intent in page}
         assert found == meant
         if isinstance(self.storage, SearchesText) and self.storage.capabilities.searches_text:
-            assert {hit.intent.id for hit in self.storage.search(word, 100)} == meant
+            assert {hit.intent.id for hit in self.storage.search(parse(word), 100)} == meant
 
     @rule(id=some_id, direction=st.sampled_from(Direction), types=st.sets(some_type, max_size=2))
     def walk(self, id: str, direction: Direction, types: set[str]) -> None:

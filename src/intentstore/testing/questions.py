@@ -7,13 +7,13 @@ from hypothesis import given, settings
 
 from ..ground.change import Drop, Put
 from ..ground.errors import QueryInvalid
-from ..ground.protocol import IntentStorage, SearchesText
-from ..ground.query import ConnectedTo, IntentFilter, Page, Sort, words
+from ..ground.protocol import IntentStorage
+from ..ground.query import ConnectedTo, IntentFilter, Page, Sort
 from ..ground.types import IntentStatus
 from ..storage.match import matches
-from .base import Claims, needs
+from .base import Claims
 from .population import FILTERS, HOUR, SORTS, population, some_filter
-from .samples import HOSTILE, NOON, a_batch, an_intent, ids, pages, put
+from .samples import NOON, a_batch, an_intent, ids, pages, put
 
 
 class QuestionClaims(Claims):
@@ -146,7 +146,7 @@ class QuestionClaims(Claims):
     # --- words ---
 
     def test_relevance_is_ordered_and_paged(self, storage: IntentStorage) -> None:
-        _library(storage)
+        library(storage)
         where = IntentFilter(text="needle")
         best = ids(storage, where, "-relevance")
         assert best[0] == "three"
@@ -161,41 +161,9 @@ class QuestionClaims(Claims):
             with pytest.raises(QueryInvalid):
                 storage.select(IntentFilter(), Page(sort=Sort.parse(sort)))
 
-    @needs("searches_text")
-    def test_search_finds_every_word_best_first(self, storage: IntentStorage) -> None:
-        _library(storage)
-        assert _found(storage, "NEEDLE") == ids(storage, IntentFilter(text="needle"), "-relevance")
-        assert _found(storage, "needle hay") == ["two"]
-        assert _found(storage, "hay needle hay") == ["two"]
-        assert _found(storage, "needl") == _found(storage, "") == _found(storage, "?!") == []
-        assert len(_found(storage, "needle", 2)) == 2
 
-    @needs("searches_text")
-    def test_a_hit_has_a_score_and_a_piece_of_the_text(self, storage: IntentStorage) -> None:
-        _library(storage)
-        assert isinstance(storage, SearchesText)
-        hits = storage.search("needle", 10)
-        assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
-        assert all("needle" in hit.snippet.casefold() for hit in hits)
-
-    @needs("searches_text")
-    def test_search_follows_changes(self, storage: IntentStorage) -> None:
-        _library(storage)
-        put(storage, an_intent("three", "no more of it"), an_intent("new", "one NEEDLE"))
-        storage.apply(a_batch(Drop(id="two")))
-        assert sorted(_found(storage, "needle")) == ["long", "new", "one"]
-
-    @needs("searches_text")
-    def test_hostile_searches_are_words(self, storage: IntentStorage) -> None:
-        put(storage, *(an_intent(f"h{at:02}", text) for at, text in enumerate(HOSTILE)))
-        for text in (*HOSTILE, '"', "'", "a OR b", "a AND NOT b", "goal:a", "a*", "^a", "(", "a NEAR b", "-a", "a\nb"):
-            expected = ids(storage, IntentFilter(text=text)) if words(text) else []
-            assert sorted(_found(storage, text)) == sorted(expected), text
-        assert _found(storage, "STRASSE") == []
-        assert _found(storage, "SS") == _found(storage, "ß") == ["h12", "h13"]
-
-
-def _library(storage: IntentStorage) -> None:
+def library(storage: IntentStorage) -> None:
+    """Stores intents that hold one word never, once or often, in short and long texts."""
     put(
         storage,
         an_intent("one", "a needle among other words here"),
@@ -204,8 +172,3 @@ def _library(storage: IntentStorage) -> None:
         an_intent("long", "needle " + "and much other text that is about something else " * 5),
         *(an_intent(f"n{n}", "nothing of the kind") for n in range(5)),
     )
-
-
-def _found(storage: IntentStorage, text: str, limit: int = 50) -> list[str]:
-    assert isinstance(storage, SearchesText)
-    return [hit.intent.id for hit in storage.search(text, limit)]

@@ -14,11 +14,19 @@ from .machine import machine_for
 from .powers import PowerClaims
 from .questions import QuestionClaims
 from .reading import ReadingClaims
+from .searching import SearchClaims
 from .writing import WritingClaims
 
 
 class StorageSuite(
-    WritingClaims, ReadingClaims, QuestionClaims, HistoryClaims, BesideClaims, PowerClaims, LastingClaims
+    WritingClaims,
+    ReadingClaims,
+    QuestionClaims,
+    SearchClaims,
+    HistoryClaims,
+    BesideClaims,
+    PowerClaims,
+    LastingClaims,
 ):
     """Stamps a storage: subclass it in a test module and override `make`, five lines in all.
 

@@ -19,7 +19,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "links": ("How they relate", ("link", "unlink", "edges", "tree", "path")),
     "planning": ("What hangs on what", ("impact", "critical-path", "conflicts", "cycles", "infer")),
-    "questions": ("Questions", ("ready", "blocked", "search", "history", "log", "watch")),
+    "questions": ("Questions", ("ready", "blocked", "search", "context", "history", "log", "watch")),
     "past": ("The past", ("diff", "undo", "blame", "timeline")),
     "files": ("In and out", ("import", "export", "apply")),
     "care": ("The store", ("init", "backup", "restore", "copy", "compact", "replay", "stats")),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 from ..codec import jsonable
 from ..ground.errors import IntentMissing, QueryInvalid
-from .declare import Argument, Result, Session, Verb, flag, positional
-from .reading import read_when, resolve
+from .declare import ID, Argument, Result, Session, Verb, flag, positional
+from .reading import read_when, resolve, resolve_all
+
+CONTEXTS = ("markdown", "json")
 
 
 def ready(session: Session, /, *, limit: int, all_levels: bool) -> Result:
@@ -22,9 +24,33 @@ def blocked(session: Session, /) -> Result:
     return {"blocked": jsonable(session.graph.blocked())}
 
 
-def search(session: Session, /, *, text: str, limit: int) -> Result:
-    """Returns the intents that hold every word, best first."""
-    return {"hits": [{"snippet": "", **jsonable(hit)} for hit in session.graph.search(text, limit=_limit(limit))]}
+def search(session: Session, /, *, text: str, limit: int, any: bool, semantic: bool) -> Result:
+    """Returns the intents that the text means, best first."""
+    found = session.graph.search(text, limit=_limit(limit), any=any, semantic=semantic)
+    return {"hits": [{"snippet": "", **jsonable(hit)} for hit in found]}
+
+
+def context(
+    session: Session,
+    /,
+    *,
+    budget: int,
+    format: str,
+    focus: Sequence[str] = (),
+    query: str | None = None,
+    semantic: bool = False,
+) -> Result:
+    """Returns the part of the graph that fits a budget of tokens, as one text, and why each intent is in it."""
+    graph = session.graph
+    found = graph.context(
+        focus=resolve_all(graph, focus, "focus"), query=query, budget_tokens=budget, format=format, semantic=semantic
+    )
+    return {
+        "text": found.text,
+        "tokens": found.tokens,
+        "included": jsonable(found.included),
+        "left_out": found.left_out,
+    }
 
 
 def history(session: Session, /, *, limit: int, id: str | None = None, **asked: Any) -> Result:
@@ -106,9 +132,31 @@ VERBS = (
         "find intents by their words",
         search,
         "hits",
-        (positional("text", "words; an intent is found if it holds them all"), _limited(20)),
-        about="Searches name, goal, request, success criteria and labels; the best match first.",
-        examples=('search "flaky tests"', "search release --limit 3"),
+        (
+            positional("text", "words, '\"a phrase\"', beginnings*, -what not, field:words"),
+            flag("any", "one of the words is enough"),
+            flag("semantic", "find what is close in meaning too (extra: semantic)"),
+            _limited(20),
+        ),
+        about="Searches name, goal, request, success criteria and labels; the best match first. Fields are named\n"
+        "name:, goal:, request:, criteria: and label:. What is not written so is words.",
+        examples=("search 'flaky tests'", "search '\"unit tests\" -windows goal:re*'", "search 'release deploy' --any"),
+    ),
+    Verb(
+        "context",
+        "write what matters into a budget of tokens",
+        context,
+        "context",
+        (
+            Argument("focus", "an intent it is about", many=True, metavar="ID"),
+            Argument("query", "a text it is about; nothing in it is syntax", metavar="TEXT"),
+            Argument("budget", "at most so many; 8000 when left out", kind="integer", default=8000, metavar="TOKENS"),
+            Argument("format", "how it is written", choices=CONTEXTS, default="markdown"),
+            flag("semantic", "find what is close in meaning too (extra: semantic)"),
+        ),
+        about="Chooses intents by nearness to the focus, match, recency, status and priority, and tells each in full,\n"
+        "in brief or in a line. A token counts as four characters.",
+        examples=("context --focus 019a2f", "context --query 'flaky tests' --budget 2000 --json"),
     ),
     Verb(
         "history",

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ...ground.query import Walk
+from ...ground.search import Query, Term
 from ...ground.values import Map
 from .. import sql_query
 from ..words import K1, B
@@ -23,6 +24,7 @@ _K1, _MOST, _B, _LEAST, _HALF = (f"{number!r}::float8" for number in (K1, K1 + 1
 class _Scored(NamedTuple):
     front: str
     source: str
+    meant: list[str]
     score: str
 
 
@@ -54,8 +56,20 @@ class _Postgres:
         text = "coalesce(i.folded, i.goal)" if field == "goal" else "coalesce(i.name, '')"
         return f"strpos({text}, {asked.bind(folded)}) > 0"
 
-    def holds(self, wanted: Sequence[str], asked: sql_query.Asked) -> str:
-        return self._tokens("@>", map(word_token, wanted), asked)
+    def sought(self, query: Query, asked: sql_query.Asked) -> list[str]:
+        """As `sql_query.Dialect` says, of a query that `is_native`; of any other, what finds at least as much."""
+        words = [word_token(term.words[0]) for term in query.weighed if not term.begins]
+        beginnings = [term.words[-1] for term in query.weighed if term.begins]
+        parts = [self._tokens("&&" if query.any else "@>", words, asked)] if words else []
+        parts += [self._beginning("i.tokens", word, asked) for word in beginnings]
+        parts = [f"({' OR '.join(parts)})"] if query.any and parts else parts
+        lacking = [term for term in query.excluded if is_native(Query((term,)))]
+        return parts + [f"NOT {self._tokens('@>', [word_token(term.words[0])], asked)}" for term in lacking]
+
+    def _beginning(self, tokens: str, word: str, asked: sql_query.Asked) -> str:
+        """Returns the condition that a token begins with the word, or stands for a word too long to tell."""
+        begun = f"starts_with(t, {asked.bind(word)}) OR starts_with(t, '#')"
+        return f"EXISTS (SELECT FROM unnest({tokens}) t WHERE {begun})"
 
     def labelled(self, labels: Sequence[str], asked: sql_query.Asked) -> str:
         return self._tokens("&&", map(label_token, labels), asked)
@@ -66,25 +80,53 @@ class _Postgres:
     def _tokens(self, operator: str, tokens: Any, asked: sql_query.Asked) -> str:
         return f"i.tokens {operator} {asked.bind(array(list(tokens)))}::text[]"
 
-    def scored(self, wanted: Sequence[str], asked: sql_query.Asked) -> _Scored:
+    def scored(self, query: Query, asked: sql_query.Asked) -> _Scored:
         here = f"i.graph = {asked.graph}"
         counts, terms = [], []
-        for at, word in enumerate(map(word_token, wanted)):
-            token = asked.bind(word)
-            holding = f"{here} AND i.tokens @> ARRAY[{token}]::text[]"
-            counts.append(f"(SELECT count(*)::float8 FROM {asked.intents} i WHERE {holding}) AS d{at}")
+        for at, term in enumerate(query.weighed):
+            holding, times = self._weighed(term, asked)
+            counts.append(f"(SELECT count(*)::float8 FROM {asked.intents} i WHERE {here} AND {holding}) AS d{at}")
             idf = f"greatest(ln((s.n - s.d{at} + {_HALF}) / (s.d{at} + {_HALF})), 1e-6::float8)"
-            times = f"coalesce((i.again ->> {token})::float8, 1)"
             weight = f"{_K1} * ({_LEAST} + {_B} * i.length::float8 / s.average)"
             terms.append(f"{idf} * {times} * {_MOST} / ({times} + {weight})")
-        every = asked.bind(array([word_token(word) for word in wanted]))
         stats = (
             f"SELECT count(*)::float8 AS n, coalesce(avg(length), 0)::float8 AS average, {', '.join(counts)}"
             f" FROM {asked.intents} i WHERE {here}"
         )
-        source = f"stats s JOIN {asked.intents} i ON {here} AND i.tokens @> {every}::text[]"
+        source = f"stats s JOIN {asked.intents} i ON {' AND '.join([here, *self.sought(query.bare, asked)])}"
         score = f"round(({' + '.join(terms)})::numeric, 9)::float8"
-        return _Scored(f"WITH stats AS MATERIALIZED ({stats}) ", source, score)
+        besides = self.sought(Query((), query.excluded), asked)
+        return _Scored(f"WITH stats AS MATERIALIZED ({stats}) ", source, besides, score)
+
+    def _weighed(self, term: Term, asked: sql_query.Asked) -> tuple[str, str]:
+        """Returns the condition that an intent holds what is weighed, and how often it does."""
+        if term.begins:
+            begun = f"FROM unnest(i.tokens) t WHERE starts_with(t, {asked.bind(term.words[-1])})"
+            times = f"(SELECT coalesce(sum(coalesce((i.again ->> t)::float8, 1)), 0) {begun})"
+            return f"EXISTS (SELECT {begun})", times
+        token = asked.bind(word_token(term.words[0]))
+        holding = f"i.tokens @> ARRAY[{token}]::text[]"
+        return holding, f"CASE WHEN {holding} THEN coalesce((i.again ->> {token})::float8, 1) ELSE 0 END"
+
+
+def is_native(query: Query) -> bool:
+    """True when the tokens decide alone what the query means: it asks for words, anywhere."""
+    return all(
+        len(term.words) == 1 and term.field is None and not term.begins for term in (*query.terms, *query.excluded)
+    )
+
+
+def candidates(query: Query, asked: Asked) -> str:
+    """Returns the statement that gives (id, body) of at least the intents that the query means."""
+    meant = " AND ".join([f"i.graph = {asked.graph}", *POSTGRES.sought(query, asked)])
+    return f"SELECT i.id, i.body FROM {asked.intents} i WHERE {meant}"
+
+
+def counting_word(word: str, most: int, asked: Asked) -> str:
+    """Returns the statement that counts the intents in which a word stands, up to a number."""
+    holding = f"i.tokens @> ARRAY[{asked.bind(word_token(word))}]::text[]"
+    found = f"SELECT 1 FROM {asked.intents} i WHERE i.graph = {asked.graph} AND {holding} LIMIT {most:d}"
+    return f"SELECT count(*) FROM ({found}) f"
 
 
 POSTGRES = _Postgres()

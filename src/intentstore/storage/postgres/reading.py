@@ -7,21 +7,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 
 from ...codec import decode_commit, decode_edge, decode_intent
 from ...ground.change import Commit, Entry, Subject
 from ...ground.errors import Corrupt
-from ...ground.query import Found, Hit, IntentFilter, Page, Sort, Walk, searchable, words, write_cursor
+from ...ground.query import EVERYTHING, Found, Hit, IntentFilter, Page, Sort, Walk, write_cursor
+from ...ground.search import Query, meets, parse
 from ...ground.types import Edge, EdgeKey, EdgeType, Intent, IntentId, IntentStatus, Revision
 from ...ground.values import Map
 from ..ledger import entries_of
-from ..sql_query import counting, neighbours, selecting, wanted_words
-from ..words import snippet
+from ..sql_query import counting, neighbours, selecting
 from .connections import Connection, Lender
-from .dialect import Asked, descending
+from .dialect import Asked, candidates, counting_word, descending, is_native
 from .errors import is_lost, storage_error
 from .exchange import Cells, Value, text
 from .rows import array
@@ -101,8 +101,10 @@ class Reader:
 
     def select(self, where: IntentFilter, page: Page) -> Found:
         """Returns one page of the intents the filter means."""
-        asked = Asked(self._sql.graph_key)
-        rows = self.answers(selecting(where, page, asked), asked)
+        asked, query = Asked(self._sql.graph_key), None
+        if page.sort.field == "relevance" and where.text is not None:
+            query = parse(where.text).bare
+        rows = self.answers(selecting(self._answered(where), page, asked, query=query), asked)
         intents = tuple([decode_intent(body) for body, _, _ in rows[: page.limit]])  # type: ignore[arg-type]  # not NULL
         if len(rows) <= page.limit:
             return Found(intents)
@@ -112,21 +114,44 @@ class Reader:
     def count(self, where: IntentFilter) -> dict[IntentStatus, int]:
         """Returns how many intents the filter means, by status."""
         asked = Asked(self._sql.graph_key)
-        found = {text(status): int(text(number)) for status, number in self.answers(counting(where, asked), asked)}
+        rows = self.answers(counting(self._answered(where), asked), asked)
+        found = {text(status): int(text(number)) for status, number in rows}
         return {status: found[status] for status in IntentStatus if status in found}
 
-    def search(self, sought: str, limit: int) -> list[Hit]:
-        """Returns the intents that hold every word, best first; none if the text has no word."""
-        if not wanted_words(sought):
+    def search(self, query: Query, limit: int) -> list[Hit]:
+        """Returns the intents that the query means, best first; none if it looks for nothing."""
+        if not query.terms:
             return []
+        asked, page = Asked(self._sql.graph_key), Page(sort=_BEST, limit=limit)
+        where = EVERYTHING if is_native(query) else IntentFilter(ids=self._meant(query))
+        asks = query if is_native(query) else query.bare
+        rows = self.answers(selecting(where, page, asked, query=asks), asked)
+        return [Hit(intent=decode_intent(text(body)), score=float(text(score))) for body, score, _ in rows[:limit]]
+
+    def frequencies(self, words: Iterable[str], most: int) -> dict[str, int]:
+        """Returns in how many intents each of the words stands, counted no further than ``most``."""
+        return {word: self._frequency(word, most) for word in words}
+
+    def _frequency(self, word: str, most: int) -> int:
         asked = Asked(self._sql.graph_key)
-        rows = self.answers(selecting(IntentFilter(text=sought), Page(sort=_BEST, limit=limit), asked), asked)
-        wanted, hits = words(sought), []
-        for body, score, _ in rows[:limit]:
-            intent = decode_intent(text(body))
-            piece = snippet(searchable(intent), wanted)
-            hits.append(Hit(intent=intent, score=float(text(score)), snippet=piece))
-        return hits
+        return int(text(self.answers(counting_word(word, most, asked), asked)[0][0]))
+
+    def _answered(self, where: IntentFilter) -> IntentFilter:
+        """Returns the filter with the searches in it that tokens alone do not decide answered by ids."""
+        changes: dict[str, Any] = {}
+        if where.text is not None and not is_native(query := parse(where.text)):
+            meant = self._meant(query)
+            changes = {"text": None, "ids": meant if where.ids is None else meant & where.ids}
+        if where.any_of:
+            changes["any_of"] = tuple(map(self._answered, where.any_of))
+        if where.not_ is not None:
+            changes["not_"] = self._answered(where.not_)
+        return where.replace(**changes) if changes else where
+
+    def _meant(self, query: Query) -> frozenset[IntentId]:
+        asked = Asked(self._sql.graph_key)
+        found = self.answers(candidates(query, asked), asked)
+        return frozenset(text(id) for id, body in found if meets(decode_intent(text(body)), query))
 
     # --- the log ---
 

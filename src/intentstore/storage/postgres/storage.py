@@ -21,6 +21,7 @@ from ...ground.identity import uuid7
 from ...ground.protocol import Capabilities, Problem
 from ...ground.protocol import Reader as Seen
 from ...ground.query import Found, Hit, IntentFilter, Page, Walk
+from ...ground.search import Query
 from ...ground.types import Edge, EdgeKey, Intent, IntentId, IntentStatus, Revision
 from ...ground.values import Map
 from ..group import Lane, Ticket
@@ -198,9 +199,13 @@ class PostgresStorage:
         """Returns how many intents the filter means, by status."""
         return self._here().count(where)
 
-    def search(self, text: str, limit: int) -> list[Hit]:
-        """Returns the intents that hold every word, best first."""
-        return self._here().search(text, limit)
+    def search(self, query: Query, limit: int) -> list[Hit]:
+        """Returns the intents that the query means, best first."""
+        return self._here().search(query, limit)
+
+    def frequencies(self, words: Sequence[str], most: int) -> dict[str, int]:
+        """Returns in how many intents each of the words stands, counted no further than ``most``."""
+        return self._here().frequencies(words, most)
 
     def entries(self, since: Revision = 0) -> Iterator[Commit]:
         """Yields the commits after ``since``, in order, as far as no other can still come between."""
