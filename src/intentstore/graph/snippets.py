@@ -6,7 +6,7 @@ Knows texts and queries; has never heard of an index.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ..ground.query import Hit, words
 from ..ground.search import Query, Term, texts
@@ -30,25 +30,37 @@ def shown(hit: Hit, query: Query) -> Hit:
 
 def matches(text: str, terms: Sequence[Term]) -> list[tuple[Span, Term]]:
     """Returns where in the text the terms stand, a phrase as one piece, in order and without overlap."""
-    row: list[tuple[str, Span]] = []
-    for found in _WORD.finditer(text):
-        row.extend((word, found.span()) for word in words(found.group()))  # a letter may fold into two words
-    spans: dict[Span, Term] = {}
-    for term in terms:
-        size = len(term.words)
-        for at in range(len(row) - size + 1):
-            here = [word for word, _ in row[at : at + size]]
-            if here[:-1] == list(term.words[:-1]) and _last(here[-1], term):
-                spans.setdefault((row[at][1][0], row[at + size - 1][1][1]), term)
+    folded = text.casefold()
+    wanted = [term for term in terms if term.words[0] in folded]
+    if not wanted:
+        return []
+    row, places = _row(text)
+    found: dict[Span, Term] = {}
+    for term in wanted:
+        for at in _places(row, term):
+            found.setdefault((places[at][0], places[at + len(term.words) - 1][1]), term)
     kept: list[tuple[Span, Term]] = []
-    for span in sorted(spans, key=lambda span: (span[0], -span[1])):
+    for span in sorted(found, key=lambda span: (span[0], -span[1])):
         if not kept or span[0] >= kept[-1][0][1]:
-            kept.append((span, spans[span]))
+            kept.append((span, found[span]))
     return kept
 
 
-def _last(word: str, term: Term) -> bool:
-    return word.startswith(term.words[-1]) if term.begins else word == term.words[-1]
+def _row(text: str) -> tuple[list[str], list[Span]]:
+    """Returns the words of the text, and where each stands in it; a letter may fold into two words."""
+    if text.isascii():
+        return words(text), [found.span() for found in _WORD.finditer(text)]
+    pairs = [(word, found.span()) for found in _WORD.finditer(text) for word in words(found.group())]
+    return [word for word, _ in pairs], [span for _, span in pairs]
+
+
+def _places(row: list[str], term: Term) -> Iterator[int]:
+    """Yields where in the row of words the term begins."""
+    head, last, size = list(term.words[:-1]), term.words[-1], len(term.words)
+    for at in range(len(row) - size + 1):
+        word = row[at + size - 1]
+        if (word == last or (term.begins and word.startswith(last))) and row[at : at + size - 1] == head:
+            yield at
 
 
 def _window(found: list[tuple[Span, Term]]) -> tuple[int, int]:

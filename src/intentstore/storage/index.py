@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from heapq import nsmallest
+from heapq import nlargest
 from itertools import islice
 from typing import Any
 
@@ -334,7 +334,7 @@ class Index:
         ids: Iterable[IntentId] = self.words().candidates(query)
         if not query.plain:
             ids = [intent.id for intent in filter(None, map(self.get, ids)) if meets(intent, query)]
-        best = nsmallest(limit, self.words().scores(query, ids).items(), key=lambda pair: (-pair[1], pair[0]))
+        best = _best(self.words().scores(query, ids), limit)
         found = zip(best, self.fetch([id for id, _ in best]), strict=True)
         return [Hit(intent=intent, score=score) for (_, score), intent in found if intent is not None]
 
@@ -384,6 +384,13 @@ class Index:
             scores = self.words().scores(query, self.words().candidates(query))
             return lambda intent: round(scores.get(intent.id, 0.0), 9)
         return lambda intent: sort_key(intent, sort)
+
+
+def _best(scores: dict[IntentId, float], most: int) -> list[tuple[IntentId, float]]:
+    """Returns the highest scores, ids breaking ties; only what can be among them is sorted by both."""
+    least = nlargest(most, scores.values())[-1:]
+    worthy = [pair for pair in scores.items() if pair[1] >= least[0]] if least else []
+    return sorted(worthy, key=lambda pair: (-pair[1], pair[0]))[:most]
 
 
 def _seen(edge: Edge, id: IntentId, direction: Direction) -> bool:

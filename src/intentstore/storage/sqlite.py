@@ -24,7 +24,7 @@ from ..ground.change import Batch, Commit, Entry, Guard
 from ..ground.errors import Busy, Closed, Corrupt, Full, IntentStoreError, ReadOnly, StorageError, Unavailable
 from ..ground.identity import uuid7
 from ..ground.protocol import Capabilities, Diagnosis, Problem, Reader
-from ..ground.query import EVERYTHING, Found, Hit, IntentFilter, Page, Sort, Walk, write_cursor
+from ..ground.query import Found, Hit, IntentFilter, Page, Walk, write_cursor
 from ..ground.search import Query
 from ..ground.types import Edge, Intent, IntentId, IntentStatus, Revision
 from ..ground.values import Map
@@ -35,13 +35,12 @@ from .group import Lane, Ticket
 from .ledger import as_batch, check_same, entries_of
 from .settling import Group, settle_group
 from .sqlite_connections import Connections, roll_back, transaction
-from .sqlite_query import Asked, counting, counting_word, selecting
+from .sqlite_query import Asked, counting, counting_word, finding, selecting
 from .sqlite_ready import Counting, below, next_free
 from .sqlite_rows import Base, Laying, Statements, definitions, edges_at, is_text, rows, texts
 from .sqlite_verify import problems, subject_of
 
 _TOGETHER = 500
-_BEST = Sort("relevance", descending=True)
 _alive: weakref.WeakSet[SqliteStorage] = weakref.WeakSet()
 
 
@@ -326,8 +325,7 @@ class SqliteStorage:
             return []
         with self._reading() as connection:
             asked = Asked(self._sql.graph)
-            page = Page(sort=_BEST, limit=limit)
-            found = rows(connection, selecting(EVERYTHING, page, asked, query=query), asked.values)
+            found = rows(connection, finding(query, limit, asked), asked.values)
         return [Hit(intent=decode_intent(body), score=score) for body, score, _ in found[:limit]]
 
     def frequencies(self, words: Sequence[str], most: int) -> dict[str, int]:

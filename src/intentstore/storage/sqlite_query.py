@@ -13,14 +13,24 @@ import msgspec
 
 from ..codec import decode_intent, encode_intent
 from ..codec.wire import decode_hook
-from ..ground.query import same_value
+from ..ground.query import EVERYTHING, Page, Sort, same_value
 from ..ground.search import Query, Term, meets
 from ..ground.types import Intent
 from ..ground.values import EMPTY, Map
 from . import sql_query
 from .sql_query import counting, neighbours, selecting
 
-__all__ = ["FUNCTIONS", "Asked", "counting", "counting_word", "has_metadata", "matching", "neighbours", "selecting"]
+__all__ = [
+    "FUNCTIONS",
+    "Asked",
+    "counting",
+    "counting_word",
+    "finding",
+    "has_metadata",
+    "matching",
+    "neighbours",
+    "selecting",
+]
 
 _json = msgspec.json.Encoder()
 
@@ -107,6 +117,21 @@ def matching(query: Query) -> str:
     """Returns the FTS5 expression for what a query weighs: all of it, or any where any is asked for."""
     wanted = (f'"{term.words[0]}"{"*" if term.begins else ""}' for term in query.weighed)
     return (" OR " if query.any else " AND ").join(wanted)  # a word holds no quote: \w only
+
+
+def finding(query: Query, limit: int, asked: Asked) -> str:
+    """Returns the statement that gives (body, score, id) of the intents that a query with terms means, best first."""
+    if not query.plain:
+        best = Page(sort=Sort("relevance", descending=True), limit=limit)
+        return selecting(EVERYTHING, best, asked, query=query)
+    scored = SQLITE.scored(query, asked)
+    # Only rows that can be among the best meet the table: of a thousand found, a third of the time.
+    least = f"SELECT score FROM scored ORDER BY score DESC LIMIT 1 OFFSET {limit - 1}"
+    worthy = f"SELECT rowid, score FROM scored WHERE score >= coalesce(({least}), -1)"
+    return (
+        f"{scored.front}SELECT b.body, s.score, b.id FROM ({worthy}) s CROSS JOIN intents b ON b.key = s.rowid"
+        f" ORDER BY 2 DESC, 3 LIMIT {limit}"
+    )
 
 
 def counting_word(graph: int, word: str, most: int) -> tuple[str, tuple[str, int]]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 
 from sortedcontainers import SortedSet
 
@@ -68,7 +69,7 @@ class WordIndex:
             return set().union(*(self._every(term) for term in query.terms))
         return _common([self._every(term) for term in query.terms])
 
-    def _every(self, term: Term) -> Collection[IntentId]:
+    def _every(self, term: Term) -> AbstractSet[IntentId]:
         """Returns the ids of the intents that hold every word of the term, in whatever order and place."""
         last = len(term.words) - 1
         found = [self._times(word, begins=term.begins and at == last) for at, word in enumerate(term.words)]
@@ -103,9 +104,9 @@ class WordIndex:
         return found
 
 
-def _common(lists: list[Collection[IntentId]]) -> set[IntentId]:
+def _common(lists: list[AbstractSet[IntentId]]) -> set[IntentId]:
     lists.sort(key=len)
     found = set(lists[0])
     for each in lists[1:]:
-        found.intersection_update(each)
+        found = {id for id in found if id in each}  # the shorter is walked; set & keys would walk the longer
     return found
