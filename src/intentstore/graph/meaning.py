@@ -178,12 +178,15 @@ class Meanings:
                 self._table[row] = middle
 
     def _middles(self, held: Sequence[bytes]) -> Any:
+        whole, starts = self._joined(held)
+        return _long_as_one(self._np.add.reduceat(whole, starts, axis=0))
+
+    def _joined(self, held: Sequence[bytes]) -> tuple[Any, Any]:
+        """Returns the vectors of several intents as one table, and where those of each begin."""
         np = self._np
         heads = [_HEAD.unpack_from(each) for each in held]
-        width = heads[0][0]
-        whole = np.frombuffer(b"".join(each[_HEAD.size :] for each in held), np.int8).reshape(-1, width)
-        starts = np.cumsum([0, *(count for _, count, _ in heads[:-1])])
-        return _long_as_one(np.add.reduceat(_long_as_one(whole.astype(np.float32)), starts, axis=0))
+        whole = np.frombuffer(b"".join(each[_HEAD.size :] for each in held), np.int8).reshape(-1, heads[0][0])
+        return _long_as_one(whole.astype(np.float32)), np.cumsum([0, *(count for _, count, _ in heads[:-1])])
 
     def _check_width(self, width: int) -> None:
         if width != self._table.shape[1]:
@@ -209,11 +212,9 @@ class Meanings:
             near = self._table[: len(self._ids)] @ wanted
             best = np.argpartition(-near, most - 1)[:most] if most < len(near) else range(len(near))
             ids = dict.fromkeys([*(self._ids[row] for row in best), *(id for id in besides if id in self._rows)])
-            return {id: float((self._rows_of(self._held[id]) @ wanted).max()) for id in ids}
-
-    def _rows_of(self, held: bytes) -> Any:
-        rows = self._np.frombuffer(held, self._np.int8, offset=_HEAD.size).reshape(-1, self._table.shape[1])
-        return _long_as_one(rows.astype(self._np.float32))
+            held = [self._held[id] for id in ids]
+            whole, starts = self._joined(held)
+            return dict(zip(ids, map(float, np.maximum.reduceat(whole @ wanted, starts)), strict=True))
 
 
 def _long_as_one(rows: Any) -> Any:

@@ -5,7 +5,7 @@ Knows queries, hits and closeness; has never heard of an index or a vector.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .meaning import Meanings
 
 _BY_WORDS = 200
+_A_FEW = 32
 _BY_MEANING = 200
 _COMMON, _LOOKED_AT = 2_500, 8_000
 """A word in so many intents is no clue; and so many places of words are looked at for one text."""
@@ -53,12 +54,18 @@ def by_meaning(storage: IntentStorage, meanings: Meanings, text: str, limit: int
     found = scores(storage, meanings, " ".join(word for term in asked.terms for word in term.words))
     demanded = Query(tuple(term for term in asked.terms if len(term.words) > 1 or term.field), asked.excluded)
     order = sorted(found, key=lambda each: (-found[each], each))
-    hits = (
-        Hit(intent=intent, score=found[intent.id])
-        for intent in storage.fetch(order)
-        if intent is not None and meets(intent, demanded)
-    )
-    return [shown(hit, asked) for hit in islice(hits, limit)]
+    return [shown(hit, asked) for hit in islice(_demanded(storage, order, found, demanded), limit)]
+
+
+def _demanded(
+    storage: IntentStorage, order: Sequence[IntentId], found: Mapping[IntentId, float], demanded: Query
+) -> Iterator[Hit]:
+    """Yields in this order the intents that meet what is demanded, read a few at a time."""
+    demands = bool(demanded.terms or demanded.excluded)
+    for at in range(0, len(order), _A_FEW):
+        for intent in storage.fetch(order[at : at + _A_FEW]):
+            if intent is not None and (not demands or meets(intent, demanded)):
+                yield Hit(intent=intent, score=found[intent.id])
 
 
 def scores(storage: IntentStorage, meanings: Meanings, text: str) -> dict[IntentId, float]:
