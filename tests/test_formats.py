@@ -688,11 +688,13 @@ def test_more_than_a_transaction_holds_is_refused_early(graph: IntentGraph, monk
 
 
 def test_what_is_too_large_to_keep_is_refused_by_its_line(graph: IntentGraph) -> None:
-    large = "x" * (1024 * 1024 + 1)
+    large = "x" * (600 * 1024)
     with pytest.raises(FieldInvalid, match=r"line 2: intent is \d+ bytes encoded"):
-        bring(graph, bead("a"), bead("b", notes=large))
+        bring(graph, bead("a"), bead("b", notes=large, design=large))
     with pytest.raises(FieldInvalid, match=r"line 2: edge is \d+ bytes encoded"):
-        bring(graph, bead("a"), bead("b", dependencies=[needs("b", "a", metadata=large)]))
+        bring(graph, bead("a"), bead("b", dependencies=[needs("b", "a", metadata=[large, large])]))
+    with pytest.raises(FieldInvalid, match=r"line 1: record.beads.notes is longer than"):
+        bring(graph, bead("a", notes=large + large))
     with pytest.raises(FieldInvalid, match=r"line 2: goal is longer"):
         bring(graph, HEADER, {"intent": {"goal": large}})
     assert graph.revision == 0

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
+from .ground import seam
 
 if TYPE_CHECKING:
     from .aio import AsyncIntentGraph, open_graph_async
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from .ground.types import Claim, Edge, EdgeType, Intent, IntentStatus
     from .ground.values import Code, ErrorValue, Keyword, Map, Resource, Symbol, Value
     from .opening import migrate_store, open_graph, repair_store
+    from .rtfs.builder import IntentBuilder
     from .storage.choose import File, InMemory, Postgres, Servers, Sqlite, StorageConfig
 
 _HOMES = {
@@ -97,8 +99,10 @@ _HOMES = {
     "ground.types": "Claim Edge EdgeType Intent IntentStatus",
     "ground.values": "Code ErrorValue Keyword Map Resource Symbol Value",
     "opening": "migrate_store open_graph repair_store",
+    "rtfs.builder": "IntentBuilder",
     "storage.choose": "File InMemory Postgres Servers Sqlite StorageConfig",
 }
+seam.put_in(lambda: import_module(".rtfs", __name__))
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 
@@ -161,6 +165,7 @@ __all__ = [
     "InMemory",
     "Included",
     "Intent",
+    "IntentBuilder",
     "IntentFilter",
     "IntentGraph",
     "IntentMissing",

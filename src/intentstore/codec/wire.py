@@ -6,11 +6,12 @@ so an object with a single ``$`` key is always one of our tags and nothing is am
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from ..ground.errors import FieldInvalid
+from ..ground.times import read_time, write_time
 from ..ground.types import AnyValue, EdgeType
 from ..ground.values import (
     EMPTY,
@@ -27,6 +28,8 @@ from ..ground.values import (
     freeze_time,
     is_plain,
 )
+
+__all__ = ["decode_hook", "encode_hook", "from_wire", "map_from_wire", "read_time", "to_wire", "write_time"]
 
 
 def to_wire(value: Any) -> Any:
@@ -130,20 +133,6 @@ def _text(thing: Any) -> str:
     if type(thing) is not str:
         raise TypeError("not text")
     return thing
-
-
-def write_time(moment: datetime, timespec: str = "microseconds") -> str:
-    """Returns RFC 3339 in UTC with a Z: ``2026-01-02T03:04:05.000006Z``."""
-    return moment.replace(tzinfo=None).isoformat(timespec=timespec) + "Z"
-
-
-def read_time(text: Any, where: str) -> datetime:
-    """Returns the moment an RFC 3339 text names, in UTC; without a zone, or unreadable, is `FieldInvalid`."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
-        raise FieldInvalid(where, f"{text!r} is not a time", hint="write it as 2026-01-02T03:04:05Z") from None
-    return freeze_time(moment, where).astimezone(UTC)
 
 
 def encode_hook(thing: Any) -> Any:

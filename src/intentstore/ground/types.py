@@ -17,6 +17,7 @@ import msgspec
 from msgspec.structs import force_setattr
 
 from .errors import FieldInvalid
+from .seam import text_form
 from .values import EMPTY, INT_MAX, INT_MIN, Map, Value, check_text, freeze, freeze_map, freeze_time
 
 IntentId = str
@@ -230,6 +231,26 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
             if field not in self.__struct_fields__:
                 raise FieldInvalid(field, "is not a field of an intent", hint=f"fields: {', '.join(INTENT_FIELDS)}")
         return msgspec.structs.replace(self, **changes)
+
+    def to_rtfs(self, *, width: int | None = 80) -> str:
+        """Returns the intent as an RTFS form that `from_rtfs` reads back, broken over lines if wider (None: never).
+
+        >>> Intent(name="ship", goal="Ship 1.0", constraints={"max-cost": 10.0}).to_rtfs()
+        '(intent "ship" :goal "Ship 1.0" :constraints {:max-cost 10.0})'
+        """
+        return text_form().write_intent(self, width=width)
+
+    @classmethod
+    def from_rtfs(cls, text: str | bytes, *, lenient: bool = False) -> Intent:
+        """Returns the one intent of an RTFS text in any spelling; ``rtfs_source`` keeps the text, unknown keys stay.
+
+        Text that `to_rtfs` wrote is no source to be kept. ``lenient`` repairs what language models get wrong. Raises
+        `RtfsSyntaxError` or another `Invalid`, with line and column; `intentstore.rtfs.parse` reads whole files.
+
+        >>> Intent.from_rtfs('(intent "ship" :goal "Ship 1.0" :team :core)').metadata
+        Map({'rtfs.team': Keyword(name='core')})
+        """
+        return text_form().read_intent(text, lenient=lenient)
 
 
 INTENT_FIELDS: tuple[str, ...] = Intent.__struct_fields__

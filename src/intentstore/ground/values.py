@@ -18,6 +18,8 @@ import msgspec
 from .errors import FieldInvalid
 
 MAX_DEPTH = 64
+MAX_TEXT = 1024 * 1024
+"""The most letters a text within a value may have: no intent may be larger."""
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 
 
@@ -59,6 +61,12 @@ class ErrorValue(msgspec.Struct, frozen=True):
     trace: tuple[str, ...] = ()
 
 
+_set = object.__setattr__
+_TEXT = frozenset({str})
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+"""The types of values that are JSON as they stand."""
+
+
 class Map(Mapping[Any, Any]):
     """An immutable mapping that keeps its order; keys are strings, keywords or integers.
 
@@ -86,6 +94,16 @@ class Map(Mapping[Any, Any]):
         _set_plain(self, plain)
         return self
 
+    @classmethod
+    def of(cls, items: dict[Any, Any]) -> Map:
+        """Wraps items whose keys and values are frozen already; the caller gives the dict away."""
+        if not items:
+            return EMPTY
+        plain = _TEXT.issuperset(map(type, items)) and "\0$" not in "\0" + "\0".join(items)
+        if plain and not _PLAIN.issuperset(map(type, items.values())):
+            plain = all(map(is_plain, items.values()))
+        return cls.trusted(items, plain=plain)
+
     @property
     def raw(self) -> dict[Any, Any]:
         """The items as they are held: to be read by an encoder, never to be changed."""
@@ -106,9 +124,11 @@ class Map(Mapping[Any, Any]):
         return len(self._items)
 
     def __hash__(self) -> int:
-        if not hasattr(self, "_hash"):
-            self._hash = hash(frozenset(self._items.items()))
-        return self._hash
+        found: int | None = getattr(self, "_hash", None)
+        if found is None:
+            found = hash(frozenset(self._items.items()))
+            _set(self, "_hash", found)  # another thread may have been here: it has found the same
+        return found
 
     def __repr__(self) -> str:
         return f"Map({self._items!r})"
@@ -187,7 +207,7 @@ def freeze(given: Any, where: str, depth: int = 0) -> Any:
     """
     kind = type(given)
     if kind is str:
-        return check_text(given, where)
+        return _short(given, where)
     if given is None or kind is bool or kind is Map:
         if kind is Map and depth and depth + _depth(given) > MAX_DEPTH:
             raise _too_deep(where)
@@ -250,7 +270,7 @@ def is_plain(value: Any) -> bool:
         return bool(value.plain)
     if kind is tuple:
         return all(is_plain(item) for item in value)
-    return kind in (str, int, float, bool) or value is None
+    return kind in _PLAIN
 
 
 def _freeze_other(given: Any, where: str) -> Any:
@@ -269,7 +289,7 @@ def _freeze_other(given: Any, where: str) -> Any:
         case UUID():
             return given
         case str():
-            return check_text(str.__str__(given), where)
+            return _short(str.__str__(given), where)
         case int():
             return _whole(int(given), where)
         case float():
@@ -300,6 +320,14 @@ def freeze_time(given: datetime, where: str, *, finest: str = "microsecond") -> 
         return given.astimezone(UTC)
     except OverflowError:
         raise FieldInvalid(where, "is outside the years 1 to 9999 in UTC", hint="give a nearer time") from None
+
+
+def _short(text: str, where: str) -> str:
+    if len(text) > MAX_TEXT:
+        raise FieldInvalid(
+            where, f"is longer than {MAX_TEXT} letters", hint="keep long text elsewhere, and its place here"
+        )
+    return check_text(text, where)
 
 
 def _whole(number: int, where: str) -> int:
