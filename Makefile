@@ -9,7 +9,7 @@ SEED ?= 1
 # ARGS, ROWS and N reach the program in its environment, as all variables named on make's command line do.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults lint types bench bench-quality lock clean
+.PHONY: help demo test faults fuzz lint types bench bench-quality lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,9 @@ test: .venv/.dev ## all tests, and full coverage of the storages (ARGS='tests/te
 faults: .venv/.dev ## the fault table, long (SEED= another chance, ARGS= some rows); writes docs/durability.md
 	@$(PY) -m tests.faults --long --seed $(SEED) --write-docs $(ARGS)
 
+fuzz: .venv/.fuzz ## odd bytes for the readers of files, steered by coverage (ARGS=seconds, 60 when left out)
+	@$(PY) -m tests.fuzz $(ARGS)
+
 lint: .venv/.dev ## style, layout and floors
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
@@ -50,7 +53,7 @@ clean: ## forget the environment and all caches
 	    .pytest_cache .ruff_cache build dist
 
 # --------------------------------------------------------------------------------------------------------------- set-up
-# The stamps .run (to run) and .dev (to develop) are made under a lock, by a second make that looks at them anew: two
+# The stamps .run (to run), .dev (to develop) and .fuzz are made under a lock, by a second make that looks at them anew: two
 # words begun at once on a fresh clone share one set-up. The kernel drops the lock with its holder, however that ends.
 
 define CHECK
@@ -95,7 +98,8 @@ ifndef SETUP_LOCKED
 
 .venv/.run: requirements/run.txt
 .venv/.dev: requirements/run.txt requirements/dev.txt requirements/semantic.txt pyproject.toml
-.venv/.run .venv/.dev:
+.venv/.fuzz: requirements/fuzz.txt .venv/.dev
+.venv/.run .venv/.dev .venv/.fuzz:
 	@command -v "$(PYTHON)" >/dev/null || { echo "intentstore needs Python 3.11 or newer; there is no $(PYTHON)." >&2; exit 1; }
 	@$(PYTHON) -c "$$CHECK"
 	@$(PYTHON) -c "$$LOCKED" $(MAKE) -s --no-print-directory SETUP_LOCKED=1 $@
@@ -120,6 +124,12 @@ endif
 	@$(PIP) --no-build-isolation -e . $(TIDY)
 	@mv .venv/.begun $@
 
+.venv/.fuzz: requirements/fuzz.txt .venv/.dev
+	@echo "Setting up .venv: what it takes to fuzz."
+	@$(BEGIN)
+	@$(PIP) --require-hashes -r requirements/fuzz.txt $(TIDY)
+	@mv .venv/.begun $@
+
 endif
 
 # ----------------------------------------------------------------------------------------------------------------- lock
@@ -140,5 +150,6 @@ lock: ## renew requirements/*.txt from pyproject.toml (UPGRADE=1: to the newest 
 	$(COMPILE) -o requirements/run.txt && \
 	$(COMPILE) --group dev -c requirements/run.txt -o requirements/dev.txt && \
 	printf '%s\n' numpy safetensors tokenizers wordllama | $(SEMANTIC) -o requirements/semantic.txt && \
+	$(LOCK) --group fuzz -o requirements/fuzz.txt && \
 	if grep -nE 'http|file:|--(index|extra-index|find-links)' requirements/*.txt; then \
 	    echo "An address got into the lock." >&2; exit 1; fi

@@ -58,6 +58,7 @@ def test_every_verb_is_declared_once_where_the_table_says() -> None:
     contract += " import export apply backup restore copy verify compact stats"
     contract += " seal prove repair migrate doctor"
     contract += " claim renew release recover defer stale sweep policies"
+    contract += " parse fmt"
     assert sorted(VERBS) == sorted(contract.split())
 
 
@@ -99,7 +100,7 @@ def test_the_examples_can_be_parsed(name: str) -> None:
 
 def test_formats_offered_are_those_there_are() -> None:
     assert set(EXPORTS) == {name for name, each in FORMATS.items() if each.write}
-    assert set(IMPORTS) == {"auto"} | {name for name, each in FORMATS.items() if each.read}
+    assert set(IMPORTS) == {"auto"} | {name for name, each in FORMATS.items() if each.readable}
 
 
 WORDS = st.lists(
@@ -218,6 +219,7 @@ def test_every_shape_is_painted_both_ways(graph: IntentGraph) -> None:
         "intents": {"intents": [intent]},
         "moved": {"intents": [intent]},
         "origins": {"fields": [{"field": "goal", "value": "G", "revision": 1, "commit": "c", "at": entries[0]["at"]}]},
+        "parsed": {"intents": [{**intent, "metadata": {"k": 1}}], "edges": edges, "others": 1, "repaired": []},
         "path": {"path": None},
         "policies": {"policies": {"urgent": {"kind": "require", "needs": ["approver"]}}},
         "proposals": {
@@ -236,6 +238,7 @@ def test_every_shape_is_painted_both_ways(graph: IntentGraph) -> None:
         "shown": {"intents": [{**intent, "labels": ["a"], "metadata": {"k": 1}}], "edges": edges},
         "stages": {"timeline": [{"status": None, "since": entries[0]["at"], "revision": 1, "commit": "c"}]},
         "store": {"store": "sqlite:x", "graph": "g"},
+        "tidied": {"text": "(intent)\n", "changed": False},
         "tree": {"tree": [{**leaf, "id": "a", "children": [leaf]}]},
         "unlinked": {"deleted": 1},
     }

@@ -666,7 +666,7 @@ def test_what_we_do_not_know_is_said_with_what_we_do(graph: IntentGraph, tmp_pat
     for format in ("yaml", "dot"):
         with pytest.raises(FieldInvalid) as refused:
             bring(graph, HEADER, format=format)
-        assert refused.value.hint == "use one of: jsonl, beads"
+        assert refused.value.hint == f"use one of: {', '.join(name for name, each in FORMATS.items() if each.readable)}"
     with pytest.raises(FieldInvalid) as refused:
         export_from(graph, tmp_path / "x", format="auto")
     assert refused.value.hint == f"use one of: {', '.join(FORMATS)}"

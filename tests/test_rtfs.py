@@ -445,7 +445,7 @@ def test_repairs_of_a_kind_are_counted_from_the_first() -> None:
 @given(values)
 def test_what_is_right_is_not_mended(value: Any) -> None:
     assume(not any(word in print(value) for word in ("null", "NULL", "None", "True", "TRUE", "False", "FALSE")))
-    assert mend(print(value)) == (print(value), ())
+    assert mend(print(value))[:2] == (print(value), ())
 
 
 def test_strict_is_the_default_everywhere() -> None:

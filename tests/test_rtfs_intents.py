@@ -511,3 +511,23 @@ def test_statements_can_be_taken_one_by_one() -> None:
         (each.kind, each.line, each.column) for each in statements('(intent a :goal "A")\n  (f) (edge :Blocks "a" "b")')
     ]
     assert kinds == [("intent", 1, 1), ("other", 2, 3), ("edge", 2, 7)]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "letter"),
+    [
+        ('(intent "a", :goal "A",,,, :x 5 5)', 1, 33, "5"),
+        ('Sure!\n```\n(intent "a", :goal 5, :status "no")\n```', 3, 31, '"'),
+        ('(intent "a" :goal "A"\n :x null null)', 2, 10, "n"),
+        ("(intent a, null", 1, 12, "n"),
+    ],
+)
+def test_what_lenient_reading_refuses_is_placed_in_what_was_written(
+    text: str, line: int, column: int, letter: str
+) -> None:
+    with pytest.raises(Invalid) as refused:
+        parse(text, lenient=True)
+    fields = refused.value.fields
+    assert (fields["line"], fields["column"]) == (line, column)
+    assert text.split("\n")[line - 1][column - 1] == letter
+    assert f"line {line}, column {column}: " in str(refused.value)

@@ -1,4 +1,4 @@
-"""What there is to paint: tables, cards, trees, lines and prose, as data without colour or width."""
+"""What there is to paint: tables, cards, trees, lines, prose and texts, as data without colour or width."""
 
 from __future__ import annotations
 
@@ -44,4 +44,10 @@ class Prose(NamedTuple):
     text: str
 
 
-Block = Table | Card | Tree | Line | Prose
+class Verbatim(NamedTuple):
+    """A text that is printed as it is, line ends included."""
+
+    text: str
+
+
+Block = Table | Card | Tree | Line | Prose | Verbatim

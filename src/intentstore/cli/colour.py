@@ -11,7 +11,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 from rich.tree import Tree as RichTree
 
-from .blocks import Card, Line, Prose, Table, Tree
+from .blocks import Card, Line, Prose, Table, Tree, Verbatim
 from .names import Names
 from .plain import clean, width
 from .view import blocks
@@ -52,6 +52,9 @@ def draw(shape: str, result: Mapping[str, Any], graph: IntentGraph | None, conso
                 console.print(Text("\n".join(map(clean, block.text.rstrip("\n").split("\n")))), soft_wrap=True)
             case Line():
                 console.print(Text(clean(block.text), style="" if block.good else "bold red"), soft_wrap=True)
+            case Verbatim():
+                for line in block.text.splitlines():
+                    console.print(Text(clean(line)), soft_wrap=True)
             case _:
                 assert_never(block)
 

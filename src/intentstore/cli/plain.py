@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any, assert_never
 
-from .blocks import Block, Card, Line, Prose, Row, Table, Tree
+from .blocks import Block, Card, Line, Prose, Row, Table, Tree, Verbatim
 from .view import blocks
 
 GAP = "  "
@@ -53,6 +53,8 @@ def _lines(block: Block) -> Iterator[str]:
             yield clean(block.text)
         case Prose():
             yield from map(clean, block.text.rstrip("\n").split("\n"))
+        case Verbatim():
+            yield block.text.removesuffix("\n")
         case _:
             assert_never(block)
 

@@ -136,9 +136,8 @@ def _report(error: BaseException, *, as_json: bool) -> int:
         text = _document(told)
     else:
         body = told["error"]
-        text = "\n".join(
-            [f"intent: {_one_line(body['message'])}"] + ([f"hint: {body['hint']}"] if body["hint"] else [])
-        )
+        lines = [f"intent: {_one_line(body['message'])}", *_shown_at(body["fields"])]
+        text = "\n".join([*lines, f"hint: {body['hint']}"] if body["hint"] else lines)
     if sys.stderr is None:
         return outcome(error).exit
     try:
@@ -147,6 +146,12 @@ def _report(error: BaseException, *, as_json: bool) -> int:
     except OSError:
         pass
     return outcome(error).exit
+
+
+def _shown_at(fields: dict[str, Any]) -> list[str]:
+    """Returns the line of a text where it is wrong, and a mark below, if the error knows them."""
+    line, mark, at = str(fields.get("excerpt", "")).partition("\n")
+    return ["  " + "".join(char if char.isprintable() else "?" for char in line), f"  {at}"] if mark else []
 
 
 def _one_line(text: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from . import view_fleet, view_past
+from . import view_fleet, view_past, view_texts
 from .blocks import Block, Card, Line, Prose, Row, Short, Table, Tree
 from .phrases import fact_text, marked, sentence
 
@@ -225,7 +225,7 @@ def _flat(facts: Mapping[str, Any], before: str) -> list[tuple[str, str]]:
 
 
 _SHAPES: dict[str, Callable[[Mapping[str, Any], Short, Short], list[Block]]] = {
-    "added": _intent,
+    "added": view_texts.added,
     "blocked": _blocked,
     "claimed": view_fleet.claimed,
     "commit": _commit,
@@ -252,6 +252,7 @@ _SHAPES: dict[str, Callable[[Mapping[str, Any], Short, Short], list[Block]]] = {
     "intents": _intents,
     "moved": _intents,
     "origins": view_past.origins,
+    "parsed": view_texts.parsed,
     "path": _path,
     "policies": view_fleet.policies,
     "proposals": view_fleet.proposals,
@@ -263,6 +264,7 @@ _SHAPES: dict[str, Callable[[Mapping[str, Any], Short, Short], list[Block]]] = {
     "shown": _shown,
     "stages": view_past.stages,
     "store": lambda r, _s, _w: [Line(f"graph {r['graph']} is kept in {r['store']}")],
+    "tidied": view_texts.tidied,
     "tree": _tree,
     "unlinked": lambda r, _s, _w: [Line(f"deleted {r['deleted']} edge")],
 }

@@ -5,7 +5,7 @@ Owns ``if_exists``: what happens to an intent that is in the graph already. Has 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 import msgspec
@@ -15,6 +15,7 @@ from ..graph import IntentGraph, Transaction
 from ..ground.change import MAX_CHANGES, Link, Put, Unlink
 from ..ground.errors import AlreadyThere, FieldInvalid, IntentStoreError
 from ..ground.types import MAX_INTENT_BYTES, UNSTORED, Edge, EdgeKey, Intent
+from ..ground.values import Map
 from .source import at_line
 
 IfExists = Literal["refuse", "replace", "keep"]
@@ -44,6 +45,8 @@ class Arrivals:
 
     def __init__(self, graph: IntentGraph, if_exists: IfExists) -> None:
         self.graph, self.if_exists = graph, if_exists
+        self.place: Callable[[IntentStoreError, int], IntentStoreError] = at_line
+        """How an error says where in the file it happened, given the line."""
         self.skipped: list[Skipped] = []
         self.lines: dict[str, int] = {}
         """The ids in the file and the line of each."""
@@ -54,9 +57,12 @@ class Arrivals:
         self._there: dict[str, Intent | None] = {}
         self._links: dict[EdgeKey, tuple[Edge, int | None, int]] = {}
         self._unlinks: list[EdgeKey] = []
+        self._notes: list[tuple[str, str]] = []
+        self._definitions: dict[str, Map] = {}
 
     def __len__(self) -> int:
-        return len(self._intents) + len(self._nameless) + len(self._links) + len(self._unlinks)
+        edges = len(self._links) + len(self._unlinks)
+        return len(self._intents) + len(self._nameless) + edges + len(self._notes)
 
     # --- gathering ---
 
@@ -69,7 +75,7 @@ class Arrivals:
         first = self.lines.setdefault(intent.id, line)
         if first != line or intent.id in self._intents:
             twice = FieldInvalid("id", f"{intent.id!r} stands on line {first} already", hint="keep one of the two")
-            raise at_line(twice, line)
+            raise self.place(twice, line)
         self._intents[intent.id] = intent
 
     def meet(self) -> None:
@@ -78,7 +84,8 @@ class Arrivals:
         for id in [id for id in self._intents if self.there(id) is not None]:
             if self.if_exists == "refuse":
                 hint = "import with if_exists replace or keep"
-                raise at_line(AlreadyThere(f"intent {id} is in the graph already", hint=hint, id=id), self.lines[id])
+                there = AlreadyThere(f"intent {id} is in the graph already", hint=hint, id=id)
+                raise self.place(there, self.lines[id])
             if self.if_exists == "keep":
                 self.kept.add(id)
                 self.skip(self.lines[id], id, "is in the graph already and was kept as it is")
@@ -129,6 +136,15 @@ class Arrivals:
         """Takes a stored edge away."""
         self._unlinks.append(key)
 
+    def note(self, id: str, text: str) -> None:
+        """Takes a remark for an intent's history."""
+        self._refuse_many(self.lines.get(id, 0))
+        self._notes.append((id, text))
+
+    def define(self, name: str, value: Map) -> None:
+        """Takes a definition of the graph's."""
+        self._definitions[name] = value
+
     def skip(self, line: int, id: str | None, why: str) -> None:
         """Notes what was left out."""
         self.skipped.append(Skipped(line, id, why))
@@ -136,7 +152,7 @@ class Arrivals:
     def _refuse_many(self, line: int) -> None:
         if len(self) >= MAX_CHANGES:
             many = FieldInvalid("the file", f"holds more than {MAX_CHANGES} changes", hint="import it in parts")
-            raise at_line(many, line)
+            raise self.place(many, line)
 
     # --- recording ---
 
@@ -152,6 +168,10 @@ class Arrivals:
                 tx.link(edge.source, edge.type, edge.target, weight=edge.weight, metadata=edge.metadata)
             else:
                 tx.apply(Link(edge=edge, expected=expected))
+        for id, text in self._notes:
+            tx.note(id, text)
+        for name, value in self._definitions.items():
+            tx.define(name, value)
         return Imported(intents, len(self._links), tuple(self.skipped))
 
     def blame(self, error: FieldInvalid) -> IntentStoreError:
@@ -160,7 +180,7 @@ class Arrivals:
         edges = ((line, encode_edge(edge)) for edge, _, line in self._links.values())
         for line, body in (*sizes, *edges) if error.field in ("intent", "edge") else ():
             if len(body) > MAX_INTENT_BYTES - _ROOM:
-                return at_line(error, line)
+                return self.place(error, line)
         return error
 
     def _put(self, tx: Transaction, intent: Intent) -> None:

@@ -12,7 +12,8 @@ from ..codec.wire import write_time
 from ..ground.errors import FieldInvalid
 from ..ground.types import UNSTORED, Edge, EdgeKey, EdgeType, Intent
 from ..ground.values import EMPTY, Map, freeze_map
-from .beads_record import KEPT, read_moment, thaw
+from .beads_record import KEPT, read_moment
+from .kept import thaw
 
 PLACE = "beads_place"
 """In an edge's metadata: where in its record's list of dependencies it stood."""

@@ -18,6 +18,7 @@ from ..codec.wire import read_time, write_time
 from ..ground.errors import FieldInvalid
 from ..ground.types import UNSTORED, Intent, IntentStatus, check_id
 from ..ground.values import Map, freeze_map
+from .kept import thaw
 
 KEPT = "beads"
 """In an intent's metadata: what of the record its fields do not say. In an edge's: the dependency as it came."""
@@ -241,12 +242,3 @@ def _end(found: dict[str, Any], intent: Intent) -> None:
         elif status != "closed" or found["status"] != "tombstone":
             for field in fields:
                 found.pop(field, None)
-
-
-def thaw(value: Any) -> Any:
-    """Returns kept JSON as the builtins it came as; other values in it in their tagged form."""
-    if type(value) is Map and all(type(key) is str for key in value):
-        return {key: thaw(item) for key, item in value.items()}
-    if type(value) is tuple:
-        return [thaw(item) for item in value]
-    return jsonable(value)

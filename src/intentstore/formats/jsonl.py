@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 
 from ..codec import edge_from, intent_from, jsonable
-from ..ground.errors import AlreadyThere, CycleRefused, FieldInvalid, TooNew
-from ..ground.types import UNSTORED, Edge, EdgeKey
+from ..ground.errors import FieldInvalid, TooNew
+from ..ground.types import Edge
 from .arrivals import Arrivals
-from .cycles import closing, relation
+from .linking import link_all
 from .pages import Pages
 from .source import Line, at_line, placing
 
@@ -44,7 +44,7 @@ def read(source: Iterator[Line], arrivals: Arrivals) -> None:
             intent = intent.replace(revision=0) if intent.revision else intent
         arrivals.add(intent, line.number)
     arrivals.meet()
-    _link(edges, arrivals)
+    link_all(edges, arrivals)
 
 
 def _check_header(line: Line) -> None:
@@ -67,38 +67,6 @@ def _kind(line: Line) -> tuple[str, Any]:
         strange = FieldInvalid("the record", f"holds {keys}", hint='write {"intent":{…}} or {"edge":{…}}')
         raise at_line(strange, line.number)
     return next(iter(record.items()))
-
-
-def _link(edges: list[tuple[int, Edge]], arrivals: Arrivals) -> None:
-    arrivals.look(end for _, edge in edges for end in (edge.source, edge.target))
-    stored = {edge.key: edge for edge in arrivals.stored_edges(edge.source for _, edge in edges)}
-    taken: dict[EdgeKey, tuple[int, Edge]] = {}
-    seen: dict[EdgeKey, int] = {}
-    for number, edge in edges:
-        old = stored.get(edge.key)
-        with placing(number):
-            _check(edge, old, arrivals, seen.get(edge.key))
-        seen[edge.key] = number
-        if old is not None and arrivals.if_exists == "keep":
-            arrivals.skip(number, edge.source, "the edge is in the graph already and was kept as it is")
-            continue
-        dated = edge if old is None or edge.created_at is not UNSTORED else edge.replace(created_at=old.created_at)
-        taken[edge.key] = (number, dated)
-        arrivals.link(dated, number, expected=0 if old is None else old.revision)
-    for key, way in closing([edge for _, edge in taken.values()], arrivals.graph).items():
-        number, edge = taken[key]
-        raise at_line(CycleRefused(relation(edge), way), number)
-
-
-def _check(edge: Edge, old: Edge | None, arrivals: Arrivals, before: int | None) -> None:
-    for field, end in (("source", edge.source), ("target", edge.target)):
-        if not arrivals.known(end):
-            raise FieldInvalid(field, f"{end!r} is neither in the file nor in the graph", hint="bring the intent too")
-    if before is not None:
-        raise FieldInvalid("the edge", f"stands on line {before} already", hint="keep one of the two")
-    if old is not None and arrivals.if_exists == "refuse":
-        said = f"the edge {edge.source!r} {edge.type} {edge.target!r} is in the graph already"
-        raise AlreadyThere(said, hint="import with if_exists replace or keep")
 
 
 def write(pages: Pages) -> Iterator[bytes]:

@@ -6,6 +6,7 @@ Knows bytes and line numbers. Has never heard of what a line says, nor of a grap
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import zlib
 from collections.abc import Callable, Iterator
@@ -17,9 +18,11 @@ from ..codec import strict_loads
 from ..ground.errors import FieldInvalid, IntentStoreError, Unavailable
 
 MAX_LINE = 2 * 1024 * 1024
+MAX_WHOLE = 512 * 1024 * 1024
 Progress = Callable[[int, int | None], None]
 
 _CHUNK = 64 * 1024
+_HEAD = 4 * 1024
 _GZIP = b"\x1f\x8b"
 _MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _NOTHING = "nothing was imported"
@@ -37,6 +40,16 @@ def at_line(error: IntentStoreError, number: int) -> IntentStoreError:
     message = f"line {number}: {error.message}"
     IntentStoreError.__init__(placed, message, hint=hint, **{**error.fields, "line": number})
     return placed
+
+
+def nothing_imported(error: IntentStoreError) -> IntentStoreError:
+    """Returns the same error, which has its place already, with the comfort that nothing was imported."""
+    if error.hint.startswith(_NOTHING):
+        return error
+    again = type(error).__new__(type(error))
+    hint = f"{_NOTHING}; {error.hint}" if error.hint else _NOTHING
+    IntentStoreError.__init__(again, error.message, hint=hint, **error.fields)
+    return again
 
 
 @contextmanager
@@ -73,13 +86,23 @@ class Source:
 
     def __init__(self, given: str | os.PathLike[str] | BinaryIO) -> None:
         self.size: int | None = None
+        self.progress: Progress | None = None
+        """Told the position and the size whenever more was read."""
+        self.folder: Path | None = None
+        """The directory that was named in place of a file; it has no content of its own."""
         self._owned: BinaryIO | None = None
         self.name = "the source"
         if isinstance(given, str | os.PathLike):
             self.name = os.fspath(given)
-            self._owned = given = _open(Path(given))
-            self.size = os.fstat(given.fileno()).st_size
+            if Path(given).is_dir():
+                self.folder, given = Path(given), io.BytesIO()
+            else:
+                self._owned = given = _open(Path(given))
+                self.size = os.fstat(given.fileno()).st_size
         self._raw = _Counted(given)
+        self._plain: Any = None
+        self._seen = b""
+        self._number = 1
         self._first: Line | None = None
         self._lines = self._numbered()
 
@@ -92,6 +115,43 @@ class Source:
     def position(self) -> int:
         """How many bytes were taken from the file or stream."""
         return self._raw.position
+
+    def head(self) -> bytes:
+        """Returns the first bytes of the content, at least 4 KiB where there are, without taking them."""
+        while len(self._seen) < _HEAD and (more := self._more(_CHUNK)):
+            self._seen += more
+        return self._seen
+
+    def read(self, size: int = _CHUNK) -> bytes:
+        """Returns more of the content, as a binary stream does; nothing at its end."""
+        if self._seen:
+            seen, self._seen = self._seen, b""
+            return seen
+        return self._more(size)
+
+    def _more(self, size: int) -> bytes:
+        if self.folder is not None:
+            hint = f"{_NOTHING}; name a file, or the directory of a CCOS archive"
+            raise FieldInvalid("source", f"{self.name} cannot be read: it is a directory", hint=hint)
+        if self._plain is None:
+            self._plain = self._uncompressed()
+        with self._reading(self._number):
+            data: bytes = self._plain.read1(size)
+        if self.progress is not None:
+            self.progress(self.position, self.size)
+        return data
+
+    def whole(self) -> bytes:
+        """Returns all of the content; more than ``MAX_WHOLE`` bytes are refused."""
+        pieces, size = [], 0
+        while data := self.read():
+            pieces.append(data)
+            size += len(data)
+            if size > MAX_WHOLE:
+                raise FieldInvalid(
+                    "the file", f"is longer than {MAX_WHOLE} bytes", hint=f"{_NOTHING}; import it in parts"
+                )
+        return b"".join(pieces)
 
     def first(self) -> Line | None:
         """Returns the first line without taking it; None if there is none."""
@@ -128,10 +188,10 @@ class Source:
             raise at_line(Unavailable(f"{self.name} cannot be read: {error.strerror or error}"), number) from error
 
     def _numbered(self) -> Iterator[Line]:
-        number, rest, plain = 1, b"", self._uncompressed()
+        number, rest = 1, b""
         while True:
-            with self._reading(number):
-                chunk = plain.read1(_CHUNK)
+            self._number = number
+            chunk = self.read()
             *whole, rest = (rest + chunk).split(b"\n") if chunk else (rest, b"")
             for text in whole:
                 _refuse_odd(text, number)

@@ -139,6 +139,14 @@ class IntentGraph:
         other.who = msgspec.structs.replace(self.who, **who, token=self.who.token if token is None else token)
         return other
 
+    def fresh_id(self) -> IntentId:
+        """Returns an id that no intent has yet, as `store` would give it."""
+        return self._new_id()
+
+    def now(self) -> datetime:
+        """Returns the present moment by the graph's own clock."""
+        return self._clock()
+
     # --- reading by id ---
 
     def get(self, id: IntentId) -> Intent | None:

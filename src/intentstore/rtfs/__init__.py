@@ -7,7 +7,8 @@ Map({Keyword(name='goal'): 'Ship', Keyword(name='steps'): (1, 2.5, Code(text='(f
 '[1 2]'
 
 `forms` reads a stream of any length form by form, `read_source` keeps spaces and comments, `parse` finds the intents
-and edges of a file, `IntentBuilder` makes one. docs/rtfs.md has the grammar, the table of values and every spelling.
+and edges of a file, `tidy` lays it out, `IntentBuilder` makes an intent. docs/rtfs.md has the grammar, the table of
+values and every spelling.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from .reader import read, read_all
     from .source import SourceText, read_source
     from .stream import Form, forms
+    from .tidy import tidy
     from .writer import write_edge, write_intent
 
 _HOMES = {
@@ -33,6 +35,7 @@ _HOMES = {
     "printer": "print",
     "reader": "read read_all",
     "source": "SourceText read_source",
+    "tidy": "tidy",
     "writer": "write_edge write_intent",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
@@ -67,6 +70,7 @@ __all__ = [
     "read_intent",
     "read_source",
     "statements",
+    "tidy",
     "write_edge",
     "write_intent",
 ]

@@ -29,12 +29,13 @@ _TOP = re.compile(
     r"""[ \t\r\n]++ | ;[^\n]*+ | \#\|(?:[^|]++|\|(?!\#))*+\|\#
     | (?P<through>\((?:do|intent-graph|intents|edges)(?=[\s();]|\Z)) | (?P<open>[(\[{]) | (?P<close>[)\]}])
     | (?P<string>"(?:[^"\\]++|\\.)*+") | (?P<endless>"|\#\|)
-    | (?P<word>resource://[^ \t\r\n]++|[^ \t\r\n;"()\[\]{}]++)""",
+    | (?P<word>resource://[^ \t\r\n]++|(?:[^ \t\r\n;"()\[\]{}\#]++|\#(?!\|))++)""",
     re.VERBOSE | re.DOTALL,
 )
 _OURS = re.compile(r'\((?:(?:ccos/)?(intent)|(edge))(?=[\s"{:()\[\];])')
 _MAP_FORM = re.compile(r'\s*"?:?type"?\s+"intent"')
-_QUOTES = "`~@^'#"
+QUOTES = "`~@^'#"
+"""What turns the form behind it into code."""
 _DEEPEST = 10_000  # code that is passed over may nest deeper than data
 _AHEAD = 4096  # no name is longer
 
@@ -54,13 +55,14 @@ class Statement(NamedTuple):
 
     def intent(self, *, goal: str | None = None) -> Intent:
         """Returns the intent this is; ``goal`` stands in for a missing one."""
-        return intent_from(self._taken_apart(), goal=goal, source=not self.snapshot)
+        return intent_from(self.taken_apart(), goal=goal, source=not self.snapshot)
 
     def edge(self) -> Edge:
         """Returns the edge this is; its ends are what stands there, ids or names."""
-        return edge_from(self._taken_apart())
+        return edge_from(self.taken_apart())
 
-    def _taken_apart(self) -> Spelled:
+    def taken_apart(self) -> Spelled:
+        """Returns its name and its fields, each with its place."""
         return self.spelled or take_apart(self.text, line=self.line, column=self.column)
 
 
@@ -82,28 +84,33 @@ def parse(source: Source, *, lenient: bool = False, goal: str | None = None) -> 
     >>> len(document.intents), document.edges[0].type, document.others
     (1, 'enables', 1)
     """
-    given = ""
-    repairs: tuple[Repair, ...] = ()
-    if lenient:
-        from .lenient import mend, unwrap
+    if not lenient:
+        return _document(source, goal=goal, clauses=False)
+    from .lenient import mend, unwrap
 
-        given = Window(source if isinstance(source, str | bytes) else source.read()).text
-        bare = unwrap(given)
-        mended = mend(bare.text)
-        source, repairs = mended.text, bare.repairs + mended.repairs
+    given = Window(source if isinstance(source, str | bytes) else source.read()).text
+    bare = unwrap(given)
+    mended = mend(bare.text)
+    with mended.in_what_was_given():
+        document = _document(mended.text, goal=goal, clauses=True)
+    repairs = bare.repairs + mended.repairs
+    if repairs and len(document.intents) == 1:  # what was really written, not what was made of it
+        document = document._replace(intents=(document.intents[0].replace(rtfs_source=given),))
+    return document._replace(repairs=repairs)
+
+
+def _document(source: Source, *, goal: str | None, clauses: bool) -> Document:
     intents: list[Intent] = []
     edges: list[Edge] = []
     others = 0
-    for statement in statements(source, clauses=lenient):
+    for statement in statements(source, clauses=clauses):
         if statement.kind == "intent":
             intents.append(statement.intent(goal=goal))
         elif statement.kind == "edge":
             edges.append(statement.edge())
         else:
             others += 1
-    if repairs and len(intents) == 1:  # what was really written, not what was made of it
-        intents[0] = intents[0].replace(rtfs_source=given)
-    return Document(tuple(intents), tuple(edges), others, repairs)
+    return Document(tuple(intents), tuple(edges), others)
 
 
 def read_intent(text: str | bytes, *, lenient: bool = False) -> Intent:
@@ -196,8 +203,8 @@ class _Splitter:
             return end
         if not reader.final and found.end() == len(text):
             raise More
-        self._quoted = found[0][-1] in _QUOTES and text[found.end() : found.end() + 1] in ("(", "[", "{")
-        if not self._quoted or found[0].strip(_QUOTES):  # a quote mark belongs to the bracket behind it
+        self._quoted = found[0][-1] in QUOTES and text[found.end() : found.end() + 1] in ("(", "[", "{")
+        if not self._quoted or found[0].strip(QUOTES):  # a quote mark belongs to the bracket behind it
             yield Statement("other", found[0], *places.at(at))
         return found.end()
 

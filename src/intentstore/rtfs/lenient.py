@@ -7,10 +7,13 @@ only which lists hold data, for code is left as it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from bisect import bisect
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
-from .tokens import BAD, CLOSER, PIECE, TOKEN
+from ..ground.errors import IntentStoreError, RtfsSyntaxError
+from .tokens import BAD, CLOSER, PIECE, TOKEN, syntax_error
 
 _PIECE = re.compile(
     r"""(?P<space>[ \t\r\n]++) | (?P<note>;[^\n]*+|\#\|(?:[^|]++|\|(?!\#))*+\|\#) | (?P<slashes>//[^\n]*+)
@@ -46,10 +49,38 @@ class Repair(NamedTuple):
 
 
 class Mended(NamedTuple):
-    """A text whose letters can be read strictly, and what was done to it."""
+    """A text whose letters can be read strictly, and what was done to it.
+
+    ``places`` are offsets in it from which on it follows the given text, each with the offset there.
+    """
 
     text: str
     repairs: tuple[Repair, ...] = ()
+    given: str = ""
+    places: tuple[tuple[int, int], ...] = ()
+
+    @contextmanager
+    def in_what_was_given(self) -> Iterator[None]:
+        """Puts what is refused inside the block at its place in the given text, where that has changed on the way."""
+        try:
+            yield
+        except IntentStoreError as error:
+            if "column" not in error.fields or self.text == self.given:
+                raise
+            raise self._placed(error) from error.__cause__
+
+    def _placed(self, error: IntentStoreError) -> IntentStoreError:
+        line, column = error.fields["line"], error.fields["column"]
+        starts = [0, *(found.end() for found in re.finditer("\n", self.text))]
+        offset = starts[line - 1] + column - 1
+        after, at = self.places[bisect(self.places, (offset, len(self.given))) - 1]
+        there = syntax_error(self.given, at + offset - after, error.message.partition(": ")[2], hint=error.hint)
+        if isinstance(error, RtfsSyntaxError):
+            return there
+        again = type(error).__new__(type(error))
+        place = {"line": there.line, "column": there.column}
+        IntentStoreError.__init__(again, there.message, hint=error.hint, **{**error.fields, **place})
+        return again
 
 
 def mend(text: str) -> Mended:
@@ -64,7 +95,7 @@ def mend(text: str) -> Mended:
     for piece in _PIECE.finditer(text):
         mender.take(piece)
     mender.close_all()
-    return Mended("".join(mender.out), tuple(mender.repairs.values()))
+    return Mended("".join(mender.out), tuple(mender.repairs.values()), text, tuple(mender.places))
 
 
 def unwrap(text: str) -> Mended:
@@ -130,6 +161,8 @@ class _Mender(_Notes):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.out: list[str] = []
+        self.places: list[tuple[int, int]] = []
+        self._written = self._counted = 0
         self._open: list[tuple[str, bool, str]] = []  # a bracket, whether it holds data, what the text closes it with
 
     @property
@@ -138,6 +171,9 @@ class _Mender(_Notes):
 
     def take(self, piece: re.Match[str]) -> None:
         kind, at = piece.lastgroup, piece.start()
+        self._written += sum(map(len, self.out[self._counted :]))
+        self._counted = len(self.out)
+        self.places.append((self._written, at))
         match kind:
             case "open":
                 self._opened(piece[0], at)
@@ -154,9 +190,13 @@ class _Mender(_Notes):
     def _data(self, piece: re.Match[str], at: int) -> None:
         match piece.lastgroup:
             case "string" | "colon":
-                self._string(piece["string"], at)
+                key = _KEY.fullmatch(f"{piece['string']}:") if piece["colon"] else None
                 if piece["colon"]:
                     self.note(piece.start("colon"), "a colon behind a key left out")
+                if key is not None and self._open and self._open[-1][0] == "(":  # no map: there a key is a keyword
+                    self.out.append(f":{key[1]}")
+                else:
+                    self._string(piece["string"], at)
             case "smart" | "single" as kind:
                 self.note(at, "foreign quotation marks made double quotes")
                 self._string(piece[kind].replace('"', '\\"'), at)

@@ -68,7 +68,14 @@ def read(text: str | bytes, *, lenient: bool = False, max_depth: int = MAX_DEPTH
         ...
     intentstore.ground.errors.RtfsSyntaxError: line 1, column 1: [ is never closed
     """
-    reader = Reader(_whole(text, lenient=lenient), max_depth=max_depth)
+    whole = Window(text).text
+    if lenient:
+        from .lenient import mend
+
+        mended = mend(whole)
+        with mended.in_what_was_given():
+            return read(mended.text, max_depth=max_depth)
+    reader = Reader(whole, max_depth=max_depth)
     value, _, end = reader.one(0)
     if value is NOTHING:
         reader.fail(0, "expected a form, found nothing", hint="write one form")
@@ -82,17 +89,14 @@ def read_all(text: str | bytes, *, lenient: bool = False, max_depth: int = MAX_D
     >>> read_all("1 :two ; three\n(+ 1 2)")
     [1, Keyword(name='two'), Code(text='(+ 1 2)')]
     """
-    reader = Reader(_whole(text, lenient=lenient), max_depth=max_depth)
-    return [value for value, _, _ in reader.each()]
-
-
-def _whole(text: str | bytes, *, lenient: bool) -> str:
     whole = Window(text).text
     if lenient:
         from .lenient import mend
 
-        return mend(whole).text
-    return whole
+        mended = mend(whole)
+        with mended.in_what_was_given():
+            return read_all(mended.text, max_depth=max_depth)
+    return [value for value, _, _ in Reader(whole, max_depth=max_depth).each()]
 
 
 class Reader:

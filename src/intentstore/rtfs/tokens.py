@@ -55,7 +55,7 @@ PIECE = re.compile(
 """What counts in code: brackets, and the strings and comments in which brackets do not count; (4) and (5) never end."""
 
 SPACE = re.compile(_SPACE)
-ATOM = re.compile(r'resource://[^ \t\r\n]++|[^ \t\r\n;"()\[\]{}]++')
+ATOM = re.compile(r'resource://[^ \t\r\n]++|(?:[^ \t\r\n;"()\[\]{}#]++|#(?!\|))++')
 """A word of code: whatever stands between spaces and brackets."""
 
 CLOSER = {"(": ")", "[": "]", "{": "}"}

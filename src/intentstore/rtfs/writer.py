@@ -41,6 +41,11 @@ def write_intent(intent: Intent, *, width: int | None = WIDTH) -> str:
     return bracket(head.rstrip() + "\n  ", lines, "\n})" if intent.name is None else ")")
 
 
+def field_texts(intent: Intent, *, width: int = WIDTH) -> list[tuple[str, str]]:
+    """Returns the canonical fields of an intent in their order, each value as text laid out at its place."""
+    return [(key, _laid_out(key, value, width)) for key, value in _fields(intent)]
+
+
 def write_edge(edge: Edge) -> str:
     """Returns the edge in its canonical form, on one line.
 

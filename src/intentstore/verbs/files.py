@@ -10,13 +10,14 @@ from ..ground.change import Change, Link, Put
 from ..ground.identity import utc_now
 from ..ground.types import UNSTORED, Intent
 from .declare import REASON, Argument, Result, Session, Verb, positional
+from .reading import resolve
 
 if TYPE_CHECKING:
     from ..formats.arrivals import IfExists
     from ..graph.transaction import Transaction
 
-IMPORTS = ("auto", "jsonl", "beads")
-EXPORTS = ("jsonl", "beads", "mermaid", "dot", "graphml")
+IMPORTS = ("auto", "jsonl", "beads", "ccos", "rtfs")
+EXPORTS = ("jsonl", "beads", "ccos", "rtfs", "mermaid", "dot", "graphml")
 
 
 def import_(session: Session, /, *, file: str, format: str, if_exists: IfExists) -> Result:
@@ -30,14 +31,17 @@ def import_(session: Session, /, *, file: str, format: str, if_exists: IfExists)
     return {"intents": done.intents, "edges": done.edges, "skipped": skipped}
 
 
-def export(session: Session, /, *, file: str, format: str) -> Result:
-    """Writes the whole graph as one file."""
+def export(
+    session: Session, /, *, file: str, format: str, ccos_version: str | None = None, root: str | None = None
+) -> Result:
+    """Writes the graph as one file, or for CCOS what is below one intent."""
     from ..formats import export_from
 
     graph = session.graph
+    root = None if root is None else resolve(graph, root)
     target = session.target(file)
     with session.progress(f"exporting to {file}") as progress:
-        done = export_from(graph, target, format=format, progress=progress)
+        done = export_from(graph, target, format=format, version=ccos_version, root=root, progress=progress)
     return {"intents": done.intents, "edges": done.edges}
 
 
@@ -89,7 +93,7 @@ VERBS = (
         import_,
         "imported",
         (
-            positional("file", "the file; - is standard input"),
+            positional("file", "the file, or the directory of a CCOS archive; - is standard input"),
             Argument("format", "what the file is", choices=IMPORTS, default="auto"),
             Argument(
                 "if_exists",
@@ -100,7 +104,11 @@ VERBS = (
         ),
         writes=True,
         about="Reads the whole file in one transaction: all of it is stored, or nothing.",
-        examples=("import goals.jsonl", "import issues.beads.jsonl --format beads --if-exists keep"),
+        examples=(
+            "import goals.jsonl",
+            "import issues.beads.jsonl --format beads --if-exists keep",
+            "import ccos-backup.json",
+        ),
     ),
     Verb(
         "export",
@@ -110,10 +118,12 @@ VERBS = (
         (
             positional("file", "the file; - is standard output"),
             Argument("format", "what to write", choices=EXPORTS, default="jsonl"),
+            Argument("ccos_version", "for ccos: the version of the backup", choices=("1.0", "1.1")),
+            Argument("root", "for ccos: a subgraph backup of this intent and all below it", metavar="ID"),
         ),
         about="Writes every intent and every edge. To standard output only the export itself is written; with --json\n"
         "its result then goes to standard error.",
-        examples=("export goals.jsonl", "export - --format mermaid"),
+        examples=("export goals.jsonl", "export - --format mermaid", "export backup.json --format ccos"),
     ),
     Verb(
         "apply",

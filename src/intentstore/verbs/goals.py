@@ -11,6 +11,7 @@ from ..ground.query import SORT_FIELDS
 from ..ground.types import Intent
 from ..ground.values import EMPTY
 from .declare import ID, IDS, REASON, Argument, Result, Session, Verb, positional
+from .errors import Usage
 from .reading import pairs, read_filter, read_text, read_value, resolve, resolve_all
 
 _TRIES = 8
@@ -42,7 +43,7 @@ def add(
     session: Session,
     /,
     *,
-    goal: str,
+    goal: str | None = None,
     parent: Sequence[str] = (),
     depends_on: Sequence[str] = (),
     blocks: Sequence[str] = (),
@@ -50,22 +51,20 @@ def add(
     reason: str | None = None,
     **given: Any,
 ) -> Result:
-    """Stores one goal and its edges in one commit."""
+    """Stores one goal and its edges in one commit; the goal may come from an RTFS text, which options override."""
     graph = session.graph
-    text = None if rtfs is None else read_text(session.source(rtfs), "rtfs")
-    intent = Intent(
-        goal=goal,
-        id=given.get("id") or "",
-        name=given.get("name"),
-        priority=given.get("priority") or 0,
-        labels=tuple(given.get("label") or ()),
-        constraints=pairs(given.get("constraint") or (), "constraints"),
-        preferences=pairs(given.get("prefer") or (), "preferences"),
-        metadata=pairs(given.get("meta") or (), "metadata"),
-        success_criteria=given.get("success"),
-        session_id=given.get("session"),
-        rtfs_source=text,
-    )
+    repaired: list[dict[str, Any]] | None = None
+    kin: list[tuple[str, str]] = []
+    if rtfs is not None:
+        from .texts import kin_of, one_intent
+
+        intent, repaired = one_intent(read_text(session.source(rtfs), "rtfs"), goal)
+        intent, kin = kin_of(intent, graph)
+    elif goal is not None:
+        intent = Intent(goal=goal)
+    else:
+        raise Usage("add needs a goal", hint='add "Ship 1.0", or add --rtfs FILE')
+    intent = _overridden(intent, given)
     ends = [
         (kind, other)
         for kind, others in (("is_subgoal_of", parent), ("depends_on", depends_on), ("blocks", blocks))
@@ -75,7 +74,26 @@ def add(
         stored = tx.store(intent)
         for kind, other in ends:
             tx.link(stored.id, kind, other)
-    return {"intent": jsonable(graph.intent(stored.id))}
+        for source, target in kin:
+            tx.link(source or stored.id, "is_subgoal_of", target or stored.id)
+    found: Result = {"intent": jsonable(graph.intent(stored.id))}
+    return found if repaired is None else {**found, "repaired": repaired}
+
+
+def _overridden(intent: Intent, given: dict[str, Any]) -> Intent:
+    """Returns the intent with what the options say; entries of maps and labels are added to what is there."""
+    fields = {
+        "id": "id",
+        "name": "name",
+        "priority": "priority",
+        "success": "success_criteria",
+        "session": "session_id",
+    }
+    changes = {field: given[option] for option, field in fields.items() if given.get(option) is not None}
+    for option, field in (("constraint", "constraints"), ("prefer", "preferences"), ("meta", "metadata")):
+        changes[field] = {**getattr(intent, field), **pairs(given.get(option) or (), field)}
+    labels = dict.fromkeys((*intent.labels, *(given.get("label") or ())))
+    return intent.replace(**changes, labels=tuple(labels))
 
 
 def show(session: Session, /, *, ids: Sequence[str]) -> Result:
@@ -195,7 +213,7 @@ _GOAL_OPTIONS = (
     Argument("success", "when it counts as reached", metavar="TEXT"),
     Argument("meta", "an entry of its metadata; V is JSON, else text", many=True, metavar="K=V"),
     Argument("session", "the session it belongs to", metavar="TEXT"),
-    Argument("rtfs", "a file with the program text it came from, kept as it is; - is standard input", metavar="FILE"),
+    Argument("rtfs", "an RTFS text to take it from, as a model writes it; - is standard input", metavar="FILE"),
     REASON,
 )
 
@@ -205,12 +223,15 @@ VERBS = (
         "store a new goal, with its edges",
         add,
         "added",
-        (positional("goal", "what is to be achieved"), *_GOAL_OPTIONS),
+        (positional("goal", "what is to be achieved", required=False), *_GOAL_OPTIONS),
         writes=True,
-        about="Stores the goal and all its edges in one commit, or nothing. Options that name intents may be repeated.",
+        about="Stores the goal and all its edges in one commit, or nothing. What names intents may be repeated.\n"
+        "With --rtfs the intent is what the text says; commas, code fences and the like are put right, and told.\n"
+        "A GOAL and options count before the text, which is kept too.",
         examples=(
             'add "Ship 1.0"',
             'add "Pass the suite" --priority 8 --parent 019a2f --label ci',
+            "add --rtfs - --parent 019a2f <answer.txt",
             'add "Rent a machine" --constraint max-cost=10.0 --prefer region=eu --success "ssh answers"',
         ),
     ),
