@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..measure import Row
-from . import asking, awaited, cold, fleet, get, importing, listing, opening, past, postgres, relations, seed, store, watching
+from . import asking, awaited, cold, fleet, get, importing, listing, opening, past, postgres, relations, seed, store, text, watching
 
 ROWS: tuple[Row, ...] = (
     *store.ROWS,
@@ -13,6 +13,7 @@ ROWS: tuple[Row, ...] = (
     *importing.ROWS,
     *relations.ROWS,
     *fleet.ROWS,
+    *text.ROWS,
     *past.ROWS,
     *postgres.ROWS,
     *asking.ROWS,
