@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import psycopg
@@ -14,7 +15,7 @@ import psycopg
 from ...codec import decode_commit, decode_edge, decode_intent
 from ...ground.change import Commit, Entry, Subject
 from ...ground.errors import Corrupt
-from ...ground.query import EVERYTHING, Found, Hit, IntentFilter, Page, Sort, Walk, write_cursor
+from ...ground.query import EVERYTHING, Direction, Found, Hit, IntentFilter, Page, Sort, Walk, microseconds, write_cursor
 from ...ground.search import Query, meets, parse
 from ...ground.types import Edge, EdgeKey, EdgeType, Intent, IntentId, IntentStatus, Revision
 from ...ground.values import Map
@@ -29,6 +30,8 @@ from .state import definition
 from .statements import Statements
 
 T = TypeVar("T")
+_DOWNWARD = Walk(types=frozenset({EdgeType.IS_SUBGOAL_OF}), direction=Direction.IN)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BEST = Sort("relevance", descending=True)
 _KEYS: dict[str, Callable[[str], float | str]] = {"goal": str, "id": str, "relevance": float}
 """How the key of a sort is read, if it is no integer."""
@@ -152,6 +155,30 @@ class Reader:
         asked = Asked(self._sql.graph_key)
         found = self.answers(candidates(query, asked), asked)
         return frozenset(text(id) for id, body in found if meets(decode_intent(text(body)), query))
+
+    def next_free(self, after: Intent | None, *, limit: int, leaves_only: bool) -> list[Intent]:
+        """Returns the next active intents that wait for nothing by themselves, most urgent first."""
+        place = (None, None, None) if after is None else (after.priority, microseconds(after.created_at), after.id)
+        rows = self.cells(self._sql.free, *place, "f" if leaves_only else "t", limit)
+        return [decode_intent(text(body)) for (body,) in rows]
+
+    def below(self, id: IntentId, depth: int | None) -> list[Intent]:
+        """Returns everything below an intent: nearest first, then as their parents came, then by id."""
+        children: dict[IntentId, list[IntentId]] = {}
+        for child, _, parent in self.descend([id], _DOWNWARD):  # in the order of the children's ids
+            children.setdefault(parent, []).append(child)
+        seen, level, ids = {id}, [id], list[IntentId]()
+        while level and (depth is None or depth > 0):
+            reached = dict.fromkeys(child for parent in level for child in children.get(parent, ()))
+            level = [child for child in reached if child not in seen]
+            seen.update(level)
+            ids += level
+            depth = None if depth is None else depth - 1
+        return [intent for intent in self.fetch(ids) if intent is not None]
+
+    def now(self) -> datetime:
+        """Returns the present moment by the server's clock."""
+        return _EPOCH + timedelta(microseconds=int(text(self._cell(self._sql.now))))
 
     # --- the log ---
 

@@ -88,15 +88,28 @@ class State:
         self.cluster = ""
         self.watched = False
         self._entered = False
+        self._defined: dict[str, dict[str, Map]] = {}
+        self._latest: Revision = 0
+        """The revision of the latest definition that was read."""
 
     @property
     def revision(self) -> Revision:
         """The revision of the first commit that this transaction may make."""
         return self.base + STRIDE * self.transaction
 
-    def enter(self, begin: Sequence[Statement], wanted: Wanted) -> None:
-        """Begins the transaction, locks the intents to be written, reads what is wanted, takes its id last."""
-        asked = list(begin)
+    @property
+    def prefixes(self) -> frozenset[str]:
+        """What definitions were asked for."""
+        return frozenset(self._defined)
+
+    def enter(self, begin: Sequence[Statement], wanted: Wanted, prefixes: Collection[str] = ()) -> None:
+        """Begins the transaction, locks the intents to be written, reads what is wanted, takes its id last.
+
+        ``prefixes``: definitions that its guards will ask for, as those before them have.
+        """
+        prefixes = tuple(prefixes)
+        asked = [*begin, *self._about_definitions(prefixes)] if prefixes else list(begin)
+        first = len(asked)
         if wanted.ends:
             asked.append((self._sql.intent_rows, (array(wanted.ends),)))
         if wanted.edges:
@@ -104,7 +117,10 @@ class State:
         if wanted.definitions:
             asked.append((self._sql.definition_rows, (array(wanted.definitions),)))
         asked.append((self._sql.enter, (array(wanted.intents), array(wanted.commits))))
-        answers = self._connection.together(asked)[len(begin) :]
+        whole = self._connection.together(asked)
+        for prefix, found in zip(prefixes, whole[first - len(prefixes) : first], strict=True):
+            self._take_defined(prefix, found)
+        answers = whole[first:]
         if wanted.ends:
             self._take_intents(answers.pop(0), wanted.ends)
         if wanted.edges:
@@ -174,7 +190,7 @@ class State:
     def check_entered(self) -> None:
         """Raises `Outrun` if a transaction with a later id wrote what was read; so does reading from now on."""
         self._entered = True
-        for row in self._rows.values():
+        for row in (*self._rows.values(), Row(None, Head(self._latest, ""))):
             self._row(row)
 
     # --- what a ledger asks ---
@@ -203,14 +219,21 @@ class State:
         return edges
 
     def definitions(self, prefix: str = "") -> dict[str, Map]:
-        if not self._defining:
-            self._connection.one(self._sql.share_definitions)
-            self._defining = True
+        if prefix not in self._defined:
+            self._take_defined(prefix, self._connection.together(self._about_definitions([prefix]))[-1])
+        return dict(self._defined[prefix])
+
+    def _about_definitions(self, prefixes: Collection[str]) -> list[Statement]:
+        held: list[Statement] = [] if self._defining else [(self._sql.share_definitions, ())]
+        self._defining = True
+        return [*held, *((self._sql.definitions, (prefix,)) for prefix in prefixes)]
+
+    def _take_defined(self, prefix: str, rows: Iterable[Cells]) -> None:
         found: dict[str, Map] = {}
-        for body, head in self._connection.one(self._sql.definitions, prefix):
-            self._row(Row(None, Head(int(text(head)), "")))
+        for body, head in rows:
+            self._latest = max(self._latest, self._row(Row(None, Head(int(text(head)), ""))).head.revision)
             found.update([definition(text(body))])
-        return found
+        self._defined[prefix] = found
 
 
 def definition(body: str) -> tuple[str, Map]:

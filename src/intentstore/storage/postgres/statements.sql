@@ -82,6 +82,25 @@ SELECT name, head, hash, body FROM intentstore.definitions WHERE graph = {g} AND
 -- name: all_definitions
 SELECT name, head, hash, body FROM intentstore.definitions WHERE graph = {g} ORDER BY name;
 
+-- name: now
+SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
+
+-- name: free
+-- Active intents, most urgent first, for which nothing that they wait for is unsettled; without an open subgoal, or any.
+SELECT i.body FROM intentstore.intents i WHERE i.graph = {g} AND i.status = 'active'
+    AND ($1::bigint IS NULL OR i.priority < $1 OR (i.priority = $1 AND (i.created_at, i.id) > ($2::bigint, $3::text)))
+    AND NOT EXISTS (
+        SELECT 1 FROM intentstore.edges e JOIN intentstore.intents w ON w.graph = {g} AND w.id = e.target
+        WHERE e.graph = {g} AND e.source = i.id AND e.type = 'depends_on' AND w.status NOT IN ('completed', 'archived'))
+    AND NOT EXISTS (
+        SELECT 1 FROM intentstore.edges e JOIN intentstore.intents w ON w.graph = {g} AND w.id = e.source
+        WHERE e.graph = {g} AND e.target = i.id AND e.type = 'blocks' AND w.status NOT IN ('completed', 'archived'))
+    AND ($4::boolean OR NOT EXISTS (
+        SELECT 1 FROM intentstore.edges e JOIN intentstore.intents w ON w.graph = {g} AND w.id = e.source
+        WHERE e.graph = {g} AND e.target = i.id AND e.type = 'is_subgoal_of'
+            AND w.status IN ('active', 'executing', 'suspended')))
+ORDER BY i.priority DESC, i.created_at, i.id LIMIT $5;
+
 -- name: keep
 INSERT INTO intentstore.aside (graph, space, key, value)
 SELECT {g}, $1, v.key, v.value FROM unnest($2::text[], $3::bytea[]) AS v (key, value)

@@ -11,6 +11,7 @@ import ctypes
 import os
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -190,6 +191,18 @@ class PostgresStorage:
     def definitions(self, prefix: str = "") -> dict[str, Map]:
         """Returns the graph's definitions whose names begin with the prefix, in the order of names."""
         return self._here().definitions(prefix)
+
+    def next_free(self, after: Intent | None, *, limit: int, leaves_only: bool) -> list[Intent]:
+        """Returns the next active intents behind ``after`` that wait for nothing by themselves, most urgent first."""
+        return self._here().next_free(after, limit=limit, leaves_only=leaves_only)
+
+    def below(self, id: IntentId, depth: int | None = None) -> list[Intent]:
+        """Returns everything below an intent: nearest first, then as their parents came, then by id."""
+        return self._here().below(id, depth)
+
+    def now(self) -> datetime:
+        """Returns the present moment by the server's clock, which all who have the graph open share."""
+        return self._here().now()
 
     def select(self, where: IntentFilter, page: Page) -> Found:
         """Returns one page of the intents the filter means."""

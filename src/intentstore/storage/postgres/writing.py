@@ -67,6 +67,8 @@ class Writer:
 
     def __init__(self, lender: Lender, sql: Statements, new_id: Callable[[], str]) -> None:
         self._lender, self._sql, self._new_id = lender, sql, new_id
+        self._foreseen: set[str] = set()
+        """The prefixes of definitions that guards have asked for, and will ask for again."""
 
     def wish(self, batch: Batch, guard: Guard | None) -> Wish:
         """Returns the ticket for a batch, which has an id from now on: trying again is then one commit."""
@@ -79,7 +81,7 @@ class Writer:
         wishes = [ticket for ticket in group if isinstance(ticket, Wish) and not self._is_late(ticket)]
         if not wishes:
             return
-        attempt = _Attempt(self._lender, self._sql, self._new_id, wishes, stop=stop)
+        attempt = _Attempt(self._lender, self._sql, self._new_id, wishes, self._foreseen, stop=stop)
         while not attempt.succeeded():
             pass
 
@@ -98,8 +100,16 @@ class _Attempt:
     """A group on its way, from its first try to its last."""
 
     def __init__(
-        self, lender: Lender, sql: Statements, new_id: Callable[[], str], wishes: list[Wish], *, stop: bool
+        self,
+        lender: Lender,
+        sql: Statements,
+        new_id: Callable[[], str],
+        wishes: list[Wish],
+        foreseen: set[str],
+        *,
+        stop: bool,
     ) -> None:
+        self._foreseen = foreseen
         self._lender, self._sql, self._new_id, self._wishes, self._stop = lender, sql, new_id, wishes, stop
         self._until = max(wish.until for wish in wishes)
         self._structural = any(is_structural(wish.batch) for wish in wishes)
@@ -170,7 +180,7 @@ class _Attempt:
             *([(self._sql.hold_definitions, ())] if wanted.definitions else []),
         ]
         state = State(connection, self._sql, structural=structural, defining=bool(wanted.definitions))
-        state.enter(begin, wanted)
+        state.enter(begin, wanted, self._foreseen)
         if alone or state.cluster != connection.about.cluster:
             self._move_base(connection, state, alone=alone)
         state.check_entered()
@@ -184,6 +194,7 @@ class _Attempt:
             stop=self._stop,
             fatal=psycopg.Error,
         )
+        self._foreseen |= state.prefixes
         if not group.new:
             connection.tell("ROLLBACK")
             return group
