@@ -11,6 +11,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +30,19 @@ from intentstore import (
     Intent,
     IntentFilter,
     IntentGraph,
+    PolicyRefused,
     ReadOnly,
     StaleRevision,
     Unavailable,
     Unsupported,
     open_graph,
 )
+from intentstore.graph.policy import Forbid, When
 from intentstore.graph.traverse import refuse_cycles
 from intentstore.ground import protocol
 from intentstore.ground.change import PROVISIONAL, Define, Put
 from intentstore.ground.errors import CycleRefused, StorageError
+from intentstore.ground.protocol import KeepsTime
 from intentstore.ground.types import Claim
 from intentstore.ground.values import Map
 from intentstore.storage.choose import Servers, StorageConfig, named
@@ -76,7 +80,7 @@ class House:
         storage = FallbackStorage(
             self.severable,
             self.spool(limit=limit),
-            guard=refuse_cycles,
+            guard_of=lambda _: refuse_cycles,
             retry_s=retry_s,
             **how,
         )
@@ -271,6 +275,26 @@ def test_definitions_are_given_as_last_read_and_not_changed(house: House) -> Non
             graph.storage.definitions()
         house.mend()
         graph.replay()
+
+
+def test_policies_hold_meanwhile_as_last_read_and_again_when_the_write_comes(tmp_path: Path) -> None:
+    primary = f"sqlite:{tmp_path}/goals.db"
+    with open_graph(primary) as truth, open_graph(primary, fallback=f"file:{tmp_path}/spool") as graph:
+        truth.define_policy(
+            "urgent", Forbid(when=When(where=IntentFilter(priority_min=100)), why="nothing is that urgent")
+        )
+        graph.policies()
+        assert isinstance(graph.storage, FallbackStorage)
+        graph.storage.definitions()
+        graph.storage._retry_s = NEVER
+        graph.storage._leave(Unavailable("away"))
+        with pytest.raises(PolicyRefused, match="nothing is that urgent"):
+            graph.store(Intent(goal="A", priority=100))
+        graph.store(Intent(id="b", goal="B", priority=50))
+        truth.define_policy("urgent", Forbid(when=When(where=IntentFilter(priority_min=10)), why="nor that"))
+        (refused,) = graph.replay().conflicts
+        assert (refused.kind, "nor that" in refused.message) == ("PolicyRefused", True)
+        assert truth.get("b") is None
 
 
 def test_a_copied_log_never_waits(house: House, tmp_path: Path) -> None:
@@ -614,6 +638,7 @@ def test_what_is_lost_with_memory_is_told_whole(tmp_path: Path) -> None:
 THOUSAND = """
 import os, signal, sys, warnings
 from intentstore import Intent, IntentGraph
+from intentstore.graph.policy import Forbid, When
 from intentstore.graph.traverse import refuse_cycles
 from intentstore.storage.fallback import FallbackStorage
 from intentstore.storage.file import FileStorage
@@ -623,7 +648,8 @@ from intentstore.storage.sqlite import SqliteStorage
 from intentstore.testing import Severable
 warnings.simplefilter("ignore")
 primary = Severable(SqliteStorage(sys.argv[1]))
-storage = FallbackStorage(primary, Spool(FileStorage(sys.argv[2]), store="here", where="there"), guard=refuse_cycles)
+spool = Spool(FileStorage(sys.argv[2]), store="here", where="there")
+storage = FallbackStorage(primary, spool, guard_of=lambda _: refuse_cycles)
 storage.open()
 graph = IntentGraph(storage)
 primary.cut()
@@ -771,6 +797,25 @@ def test_the_name_of_a_store_holds_no_secret(where: str | StorageConfig, name: s
     assert named("sqlite:goals.db", "default") == f"sqlite:{Path('goals.db').absolute()}"
 
 
+def test_time_is_kept_where_the_primary_keeps_it_and_nowhere_else() -> None:
+    class Timed(MemoryStorage):
+        def now(self) -> datetime:
+            return FrozenClock()()
+
+    def standing(primary: MemoryStorage) -> FallbackStorage:
+        spool = Spool(MemoryStorage(), store="here", where="memory")
+        return FallbackStorage(primary, spool, clock=lambda: FrozenClock()() + timedelta(days=1))
+
+    assert not isinstance(standing(MemoryStorage()), KeepsTime)
+    storage = standing(Timed())
+    assert isinstance(storage, KeepsTime)
+    storage.open()
+    assert storage.now() == FrozenClock()()
+    storage._leave(Unavailable("away"))
+    assert storage.now() == FrozenClock()() + timedelta(days=1)
+    storage.close()
+
+
 def test_every_power_of_a_storage_is_passed_on() -> None:
     members = {
         name
@@ -779,8 +824,8 @@ def test_every_power_of_a_storage_is_passed_on() -> None:
         for name in vars(power)
         if not name.startswith("_")
     }
-    # Quicker ways only: a storage without them is asked in the way that every storage can answer.
-    ours = {"peek", "descend", "next_free", "now"}
+    # Quicker ways only, without which a storage is asked as every storage is; and time, there only where it is kept.
+    ours = {"peek", "descend", "below", "next_free", "now"}
     missing = members - ours - set(dir(FallbackStorage)) - {"capabilities"}
     assert not missing, f"say in storage/fallback.py what they do while the primary is away: {missing}"
 

@@ -3,7 +3,23 @@
 from __future__ import annotations
 
 from ..measure import Row
-from . import asking, awaited, cold, fleet, get, importing, listing, opening, past, postgres, relations, seed, store, text, watching
+from . import (
+    asking,
+    awaited,
+    cold,
+    fleet,
+    get,
+    importing,
+    listing,
+    opening,
+    past,
+    postgres,
+    relations,
+    seed,
+    store,
+    text,
+    watching,
+)
 
 ROWS: tuple[Row, ...] = (
     *store.ROWS,

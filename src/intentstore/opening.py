@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from .graph.graph import IntentGraph
-from .graph.traverse import refuse_cycles
+from .ground.change import Batch, Guard
 from .ground.errors import AlreadyThere, FieldInvalid
 from .ground.identity import utc_now, uuid7
 from .ground.types import Revision, check_name
@@ -57,8 +57,12 @@ def open_graph(
     check_name(graph, "graph")
     storage = choose(where, graph=graph, read_only=read_only, create=create, durability=durability)
     if fallback is not None:
+
+        def judged(batch: Batch) -> Guard:
+            return opened._writer.guard(batch, None)  # noqa: SLF001  what waited is judged as any write of this graph
+
         storage = with_fallback(
-            storage, fallback, where=where, graph=graph, guard=refuse_cycles, read_only=read_only, clock=clock
+            storage, fallback, where=where, graph=graph, guard_of=judged, read_only=read_only, clock=clock
         )
     opened = IntentGraph(storage, graph=graph, actor=actor, clock=clock, new_id=new_id)
     storage.open()

@@ -22,13 +22,17 @@ _TOGETHER = 100
 _REMEMBERED = 100_000
 
 
+GuardOf = Callable[[Batch], Guard | None]
+"""Gives the guard that a write which waited must pass when it comes to the store."""
+
+
 class Bringer:
     """Applies what waits in a spool to its primary; knows every provisional revision that this process gave out."""
 
     def __init__(
-        self, primary: IntentStorage, spool: Spool, *, guard: Guard | None, clock: Callable[[], datetime]
+        self, primary: IntentStorage, spool: Spool, *, guard_of: GuardOf, clock: Callable[[], datetime]
     ) -> None:
-        self._primary, self._spool, self._guard, self._clock = primary, spool, guard, clock
+        self._primary, self._spool, self._guard_of, self._clock = primary, spool, guard_of, clock
         self.given: dict[Revision, str] = {}
         """By provisional revision, the id of the commit that has it."""
         self.brought = 0
@@ -45,7 +49,7 @@ class Bringer:
         try:
             for one in self._spool.waiting():
                 try:
-                    self._primary.apply(self._as_real(one.batch, one.after), guard=self._guard)
+                    self._primary.apply(self._as_real(one.batch, one.after), guard=self._guard_of(one.batch))
                 except StorageError:
                     raise
                 except Exception as error:  # noqa: BLE001  whatever a guard raises refuses its own batch

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
-from ..ground.change import Guard
+from ..ground.change import Batch, Guard
 from ..ground.errors import FieldInvalid, Unavailable, Unsupported
 from ..ground.protocol import IntentStorage
 
@@ -253,13 +253,13 @@ def with_fallback(
     *,
     where: str | StorageConfig,
     graph: str,
-    guard: Guard,
+    guard_of: Callable[[Batch], Guard | None],
     read_only: bool,
     clock: Callable[[], datetime],
 ) -> IntentStorage:
     """Returns the storage with a fallback: ``memory`` or ``file:DIR``, either with ``?limit=N`` writes that may wait.
 
-    ``guard`` is what writes that waited must pass when they come to the primary.
+    ``guard_of`` gives what a write that waited must pass when it comes to the primary.
     """
     from .fallback import FallbackStorage
     from .spool import LIMIT, Spool
@@ -285,7 +285,7 @@ def with_fallback(
         reads = read_only and not (Home(Disk(), directory).folder(graph) / "head").exists()
         storage = MemoryStorage(graph=graph) if reads else FileStorage(directory, graph, read_only=read_only)
         spool = Spool(storage, where=f"file:{directory}", exclusive=lambda: alone_in(directory, "replay"), **common)
-    return FallbackStorage(primary, spool, guard=guard, read_only=read_only, clock=clock)
+    return FallbackStorage(primary, spool, guard_of=guard_of, read_only=read_only, clock=clock)
 
 
 def named(where: str | StorageConfig, graph: str) -> str:

@@ -11,6 +11,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,12 +20,23 @@ from ..codec import jsonable
 from ..ground.change import Batch, Commit, Guard
 from ..ground.errors import Closed, DegradedWarning, ReadOnly, StorageError, Unavailable
 from ..ground.identity import utc_now, uuid7
-from ..ground.protocol import Degraded, Diagnosis, Examines, IntentStorage, LagsBehind, ListsGraphs, Problem, Replay
+from ..ground.protocol import (
+    Degraded,
+    Diagnosis,
+    Examines,
+    IntentStorage,
+    KeepsTime,
+    LagsBehind,
+    ListsGraphs,
+    Problem,
+    Replay,
+)
 from ..ground.query import Found, Hit, IntentFilter, Page, Walk
+from ..ground.search import Query
 from ..ground.types import Edge, Intent, IntentId, IntentStatus, Revision
 from ..ground.values import Map
 from .absence import Absence
-from .bringing import Bringer
+from .bringing import Bringer, GuardOf
 from .known import Known, PassedBy
 from .spool import Spool, Waiting
 
@@ -57,7 +69,7 @@ class FallbackStorage:
         primary: IntentStorage,
         spool: Spool,
         *,
-        guard: Guard | None = None,
+        guard_of: GuardOf = lambda _: None,
         read_only: bool = False,
         clock: Callable[[], datetime] = utc_now,
         new_id: Callable[[], str] = uuid7,
@@ -65,7 +77,7 @@ class FallbackStorage:
     ) -> None:
         self.primary, self.spool = primary, spool
         self.capabilities = primary.capabilities
-        self._bringer = Bringer(primary, spool, guard=guard, clock=clock)
+        self._bringer = Bringer(primary, spool, guard_of=guard_of, clock=clock)
         self._read_only, self._clock, self._new_id = read_only, clock, new_id
         self._retry_s = retry_s
         self._door, self._returning = threading.RLock(), threading.Lock()
@@ -75,6 +87,8 @@ class FallbackStorage:
         """How often it left its primary or came back: an answer that took longer than one turn is asked for again."""
         self._closing = threading.Event()
         self._lookers: list[threading.Thread] = []
+        if isinstance(primary, KeepsTime):  # leases then go by that clock, everywhere; by it or by none
+            self.now: Callable[[], datetime] = partial(self._now, primary)
 
     # --- opening and closing ---
 
@@ -302,10 +316,15 @@ class FallbackStorage:
         """Counts the intents; while the primary is away, those that are known."""
         return self._ask(lambda: self.primary.count(where), lambda away: away.known.count(where))
 
-    def search(self, text: str, limit: int) -> list[Hit]:
+    def search(self, query: Query, limit: int) -> list[Hit]:
         """Searches the intents; while the primary is away, those that are known."""
         primary: Any = self.primary
-        return self._ask(lambda: primary.search(text, limit), lambda away: away.known.search(text, limit))
+        return self._ask(lambda: primary.search(query, limit), lambda away: away.known.search(query, limit))
+
+    def frequencies(self, words: Sequence[str], most: int) -> dict[str, int]:
+        """Counts the intents in which each word stands; while the primary is away, of those that are known."""
+        primary: Any = self.primary
+        return self._ask(lambda: primary.frequencies(words, most), lambda away: away.known.frequencies(words, most))
 
     def entries(self, since: Revision = 0) -> Iterator[Commit]:
         """Yields the primary's commits. A provisional ``since`` means the commit that it became."""
@@ -353,6 +372,9 @@ class FallbackStorage:
             return primary.arrived(real) if isinstance(primary, LagsBehind) else primary.revision >= real
 
         return self._ask(ask, lambda away: away.known.index.revision >= revision)
+
+    def _now(self, primary: KeepsTime) -> datetime:
+        return self._ask(primary.now, lambda _: self._clock())
 
     def examine(self) -> Iterator[Diagnosis]:
         """Yields what the primary finds about what it stands on."""

@@ -14,6 +14,7 @@ import msgspec
 from ..ground.change import Batch, Change, Commit, Define, Drop, Guard, Link, Note, Put, Unlink
 from ..ground.errors import Unavailable
 from ..ground.query import Found, Hit, IntentFilter, Page, Walk
+from ..ground.search import Query
 from ..ground.types import Edge, EdgeKey, Intent, IntentId, IntentStatus, Revision
 from ..ground.values import Map
 from .index import Index
@@ -143,10 +144,14 @@ class Known:
         self._check_something()
         return self.index.count(where)
 
-    def search(self, text: str, limit: int) -> list[Hit]:
+    def search(self, query: Query, limit: int) -> list[Hit]:
         """Searches the intents that are known."""
         self._check_something()
-        return self.index.search(text, limit)
+        return self.index.search(query, limit)
+
+    def frequencies(self, words: Sequence[str], most: int) -> dict[str, int]:
+        """Returns in how many of the known intents each of the words stands."""
+        return self.index.frequencies(words, most)
 
     def _check_something(self) -> None:
         if self.is_nothing:

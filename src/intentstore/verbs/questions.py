@@ -8,7 +8,7 @@ from typing import Any
 
 from ..codec import jsonable
 from ..ground.errors import IntentMissing, QueryInvalid
-from .declare import ID, Argument, Result, Session, Verb, flag, positional
+from .declare import Argument, Result, Session, Verb, flag, positional
 from .reading import read_when, resolve, resolve_all
 
 CONTEXTS = ("markdown", "json")

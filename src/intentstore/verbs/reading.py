@@ -155,7 +155,7 @@ def read_later(text: str, field: str, *, now: datetime | None = None) -> datetim
     """Returns the moment: as `read_when`, but that a span counts forward from now."""
     now = now or datetime.now(UTC)
     word = text.strip().lower()
-    if _SPAN.fullmatch(word) and not word.endswith("ago"):
+    if re.fullmatch(_SPAN, word, re.ASCII) and not word.endswith("ago"):
         return now + (now - read_when(word, field, now=now))
     return read_when(text, field, now=now)
 

@@ -15,7 +15,18 @@ import psycopg
 from ...codec import decode_commit, decode_edge, decode_intent
 from ...ground.change import Commit, Entry, Subject
 from ...ground.errors import Corrupt
-from ...ground.query import EVERYTHING, Direction, Found, Hit, IntentFilter, Page, Sort, Walk, microseconds, write_cursor
+from ...ground.query import (
+    EVERYTHING,
+    Direction,
+    Found,
+    Hit,
+    IntentFilter,
+    Page,
+    Sort,
+    Walk,
+    microseconds,
+    write_cursor,
+)
 from ...ground.search import Query, meets, parse
 from ...ground.types import Edge, EdgeKey, EdgeType, Intent, IntentId, IntentStatus, Revision
 from ...ground.values import Map
