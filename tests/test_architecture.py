@@ -30,7 +30,7 @@ SHELVES = layers("intentstore.storage")
 LIMIT = 400
 TO_SPLIT = {"storage/file.py": 620, "storage/sqlite.py": 910}
 """Known to be too long, with the length they may not pass until they are split."""
-WIDE = {"graph/graph.py": 900}
+WIDE = {"graph/graph.py": 1_000}
 """The public face: a few delegating lines a verb, in one place for whoever looks for a verb."""
 
 Import = tuple[str, int, bool]

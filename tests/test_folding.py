@@ -66,7 +66,7 @@ def live(graph: IntentGraph, clock: FrozenClock) -> None:
 def test_folding_keeps_the_state_the_seal_and_every_proof(graph: IntentGraph, tmp_path: Path) -> None:
     before, seal, log = state(graph.storage), graph.seal(), list(graph.entries())
     told = graph.compact(keep=5 * DAY)
-    assert told["folded"] == next(commit.revision for commit in reversed(log) if commit.at < graph._clock() - 5 * DAY)
+    assert told["folded"] == next(commit.revision for commit in reversed(log) if commit.at < graph.clock() - 5 * DAY)
     assert told["seal"] == seal.seal
     assert state(graph.storage) == before
     assert graph.storage.definitions() == {"policy": Map({"a": 2})}
@@ -100,12 +100,12 @@ def test_life_goes_on_behind_what_was_folded(graph: IntentGraph, url: str) -> No
 
 
 def test_the_past_that_was_folded_is_refused_and_the_rest_is_not(graph: IntentGraph) -> None:
-    middle = graph.at(graph._clock() - 4 * DAY)
+    middle = graph.at(graph.clock() - 4 * DAY)
     known = state(middle.storage)
     folded = graph.compact(keep=5 * DAY)["folded"]
-    assert state(graph.at(graph._clock() - 4 * DAY).storage) == known
+    assert state(graph.at(graph.clock() - 4 * DAY).storage) == known
     assert state(graph.at(folded).storage)
-    for past in (1, folded - 1, graph._clock() - 9 * DAY):
+    for past in (1, folded - 1, graph.clock() - 9 * DAY):
         with pytest.raises(Unsupported, match="folded away"):
             graph.at(past)
         with pytest.raises(Unsupported, match="folded away"):

@@ -99,7 +99,7 @@ def test_every_reading_verb_answers_for_any_revision_as_a_replay_does(graph: Int
     live(graph, 120, Random(seed))
     log = list(graph.entries())
     for revision in {0, 1, len(log), *Random(seed).sample(range(len(log)), 9)}:
-        truth = replayed(log[:revision], graph.at(revision)._clock())
+        truth = replayed(log[:revision], graph.at(revision).clock())
         assert answers(graph.at(revision)) == answers(truth), revision
 
 
@@ -201,7 +201,7 @@ def test_a_view_that_disagrees_with_the_log_is_found_out(graph: IntentGraph) -> 
 def test_a_view_stays_as_it_is_while_others_write(graph: IntentGraph) -> None:
     live(graph, 80, Random(9))
     revision = graph.revision - 10
-    before = answers(replayed(list(graph.entries())[:revision], graph.at(revision)._clock()))
+    before = answers(replayed(list(graph.entries())[:revision], graph.at(revision).clock()))
     past, stop = graph.at(revision), Event()
 
     def write() -> None:
@@ -307,8 +307,8 @@ def test_the_past_cannot_be_changed(graph: IntentGraph) -> None:
 
 def test_a_claim_is_seen_as_it_was_then(graph: IntentGraph) -> None:
     graph.store(Intent(id="a", goal="A"))
-    assert graph.at(1)._clock() == BEGIN + timedelta(minutes=2)
-    assert graph.at(0)._clock() > BEGIN
+    assert graph.at(1).clock() == BEGIN + timedelta(minutes=2)
+    assert graph.at(0).clock() > BEGIN
 
 
 def test_an_intent_asked_for_by_its_id_is_read_from_its_chain_alone(graph: IntentGraph) -> None:

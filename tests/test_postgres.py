@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import psycopg
@@ -20,7 +19,7 @@ from psycopg import errors as said
 
 from intentstore import IntentGraph, Postgres, open_graph
 from intentstore.cli import main
-from intentstore.graph.traverse import DOWNWARD, reachable, refuse_cycles
+from intentstore.graph.traverse import refuse_cycles
 from intentstore.ground.change import Change, Commit, Define, Drop, Link, Note, Put, Unlink
 from intentstore.ground.errors import (
     Busy,
@@ -40,7 +39,7 @@ from intentstore.ground.errors import (
 from intentstore.ground.protocol import Reader
 from intentstore.ground.query import EVERYTHING, IntentFilter, Page, Sort, Walk
 from intentstore.ground.search import parse
-from intentstore.ground.types import OPEN, SETTLED, Edge, EdgeType, Intent, IntentStatus
+from intentstore.ground.types import Edge, EdgeType
 from intentstore.ground.values import Map
 from intentstore.storage.choose import choose, shown
 from intentstore.storage.memory import MemoryStorage
@@ -563,46 +562,7 @@ def test_definitions_that_guards_ask_for_are_read_with_the_rest(
     assert seen[-1] == ({"policy": {"n": 1}}, {"policy": {"n": 2}}, {})
 
 
-def test_what_is_free_is_what_looking_at_everything_finds(storage_: PostgresStorage) -> None:
-    luck = Random(7)
-    names = [f"i{n:02}" for n in range(40)]
-    statuses = list(IntentStatus)
-    put(
-        storage_,
-        *(
-            an_intent(
-                name, status=luck.choice(statuses) if luck.random() < 0.5 else "active", priority=luck.randrange(3)
-            )
-            for name in names
-        ),
-    )
-    ties = {tuple(sorted(luck.sample(names, 2))) for _ in range(45)}
-    link(
-        storage_, *((a, luck.choice(["depends_on", "blocks", "is_subgoal_of", "enables"]), b) for a, b in sorted(ties))
-    )
-    every = storage_.select(EVERYTHING, Page(limit=100)).intents
-    by_id = {intent.id: intent for intent in every}
-    all_edges = edges(storage_)
-    waits = {edge.source if edge.type == "depends_on" else edge.target for edge in all_edges
-             if edge.type in ("depends_on", "blocks")
-             and by_id[edge.target if edge.type == "depends_on" else edge.source].status not in SETTLED}  # fmt: skip
-    parents = {e.target for e in all_edges if e.type == "is_subgoal_of" and by_id[e.source].status in OPEN}
-    free = sorted(
-        (intent for intent in every if intent.status == "active" and intent.id not in waits),
-        key=lambda intent: (-intent.priority, intent.created_at, intent.id),
-    )
-    assert storage_.next_free(None, limit=100, leaves_only=False) == free
-    leaves = [intent for intent in free if intent.id not in parents]
-    assert storage_.next_free(None, limit=100, leaves_only=True) == leaves != free
-    told: list[Intent] = []
-    while block := storage_.next_free(told[-1] if told else None, limit=3, leaves_only=False):
-        told += block
-    assert told == free
-    for name in names:
-        for depth in (None, 0, 1, 2):
-            found = storage_.below(name, depth)
-            assert sorted(each.id for each in found) == sorted(reachable(storage_, [name], DOWNWARD, depth))
-    assert storage_.below("nobody") == []
+def test_time_is_the_servers(storage_: PostgresStorage) -> None:
     assert abs(storage_.now() - datetime.now(UTC)) < timedelta(minutes=10)
 
 

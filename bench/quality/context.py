@@ -50,11 +50,15 @@ def measured(data: Path) -> str:
                         shares.setdefault((name, budget, which), []).append(len(wanted & seen) / len(wanted))
     heads = ["window", *(f"{budget:,}" for budget in _BUDGETS), *(f"{budget:,}, old" for budget in _BUDGETS)]
     rows = [
-        [name, *(f"{fmean(shares[name, budget, old]):.1%}" for old in (False, True) for budget in _BUDGETS)]
+        [name, *(_share(shares.get((name, budget, old))) for old in (False, True) for budget in _BUDGETS)]
         for name in ways
     ]
     table = "\n".join(f"| {' | '.join(row)} |" for row in [heads, ["---", *["---:"] * 6], *rows]) + "\n"
     return _TITLE.format(all=counts[0], old=counts[1], table=table)
+
+
+def _share(found: list[float] | None) -> str:
+    return f"{fmean(found):.1%}" if found else "none"
 
 
 def _context(graph: IntentGraph, intent: Intent, parent: str | None, budget: int) -> set[str]:

@@ -136,7 +136,7 @@ def _as_it_came(written: _Written, kept: dict[str, Any]) -> dict[str, Any]:
 
 
 def _anew(written: _Written, pages: Pages, version: str, root: str | None) -> dict[str, Any]:
-    now = int(pages.graph.now().timestamp())
+    now = int(pages.graph.clock().timestamp())
     document: dict[str, Any] = {"intents": written.intents, "edges": written.edges}
     if root is not None:
         return {**document, "root_intent_id": root, "version": VERSIONS[0], "timestamp": now}

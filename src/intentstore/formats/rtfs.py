@@ -59,7 +59,7 @@ class _Taken:
             self._first_other = self._first_other or statement.line
 
     def _intent(self, intent: Intent, line: int) -> None:
-        id = intent.id or self._arrivals.graph.fresh_id()
+        id = intent.id or self._arrivals.graph.new_id()
         if intent.name:
             self._named.setdefault(intent.name, []).append(id)
         self._arrivals.add(intent.replace(id=id, revision=0), line)

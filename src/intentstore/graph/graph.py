@@ -92,7 +92,7 @@ class IntentGraph:
         self.storage, self.name = storage, graph
         self.actor = None if actor is None else check_name(actor, "actor")
         self.who = Acting(actor=self.actor)
-        self._clock, self._new_id = clock, new_id
+        self.clock, self.new_id = clock, new_id
         self.leases = Leases(storage, clock)
         self._writers: list[Writer] = []
         self._meant: dict[tuple[str, str], meaning.Meanings] = {}
@@ -124,7 +124,7 @@ class IntentGraph:
         if not self._writers:
             from .committing import Writer  # for whoever only reads, it is never loaded
 
-            self._writers.append(Writer(self.storage, self._clock, self.leases))
+            self._writers.append(Writer(self.storage, self.clock, self.leases))
         return self._writers[0]
 
     def acting(self, *, actor: str | None = None, approver: str | None = None, token: int | None = None) -> IntentGraph:
@@ -138,14 +138,6 @@ class IntentGraph:
         other.actor = who.get("actor", self.actor)
         other.who = msgspec.structs.replace(self.who, **who, token=self.who.token if token is None else token)
         return other
-
-    def fresh_id(self) -> IntentId:
-        """Returns an id that no intent has yet, as `store` would give it."""
-        return self._new_id()
-
-    def now(self) -> datetime:
-        """Returns the present moment by the graph's own clock."""
-        return self._clock()
 
     # --- reading by id ---
 
@@ -178,7 +170,7 @@ class IntentGraph:
     def transaction(self, *, reason: str | None = None, commit_id: str | None = None) -> Transaction:
         """Returns a block whose changes become one commit; the same commit id again is the same commit."""
         return Transaction(
-            partial(self._commit, reason=reason, commit_id=commit_id), now=self._clock, new_id=self._new_id
+            partial(self._commit, reason=reason, commit_id=commit_id), now=self.clock, new_id=self.new_id
         )
 
     def apply(self, changes: Sequence[Change], *, reason: str | None = None, commit_id: str | None = None) -> Commit:
@@ -407,7 +399,7 @@ class IntentGraph:
         """Returns the intents that can be worked on now, of those the filter means: by priority, then age."""
         return readiness.ready(
             self.storage,
-            now=self._clock(),
+            now=self.clock(),
             held=self.leases.live,
             limit=limit,
             leaves_only=leaves_only,
@@ -416,13 +408,13 @@ class IntentGraph:
 
     def blocked(self) -> Sequence[readiness.Waiting]:
         """Returns the other active intents, each with the reasons why it waits."""
-        return readiness.blocked(self.storage, now=self._clock(), held=self.leases.live)
+        return readiness.blocked(self.storage, now=self.clock(), held=self.leases.live)
 
     def stale(self, *, days: float = 14, limit: int = 50) -> Sequence[Intent]:
         """Returns the open intents that nobody has changed for so many days, the longest forgotten first."""
         if isinstance(days, bool) or not isinstance(days, int | float) or not 0 <= days <= 36_500:
             raise FieldInvalid("days", f"is {days!r}", hint="give a number of days, 0 or more")
-        where = IntentFilter(status=OPEN, updated_before=self._clock() - timedelta(days=days))
+        where = IntentFilter(status=OPEN, updated_before=self.clock() - timedelta(days=days))
         return list(self.list(where, sort="updated_at", limit=limit).intents)
 
     def search(
@@ -722,7 +714,7 @@ class IntentGraph:
 
         past = Past(self.storage, as_revision(self.storage, when))
         moment = when if isinstance(when, datetime) else past.moment()
-        return IntentGraph(past, graph=self.name, actor=self.actor, clock=lambda: moment or self._clock())
+        return IntentGraph(past, graph=self.name, actor=self.actor, clock=lambda: moment or self.clock())
 
     def diff(self, a: Revision | datetime, b: Revision | datetime | None = None) -> Sequence[timeline.Difference]:
         """Returns what is otherwise at ``b`` (the present, if not given) than at ``a``; costs what changed between."""
@@ -742,7 +734,7 @@ class IntentGraph:
         wanted = self.commit(commit)
         if wanted is None:
             raise CommitMissing(commit)
-        undoing = Undoing(self.storage, wanted, now=self._clock())
+        undoing = Undoing(self.storage, wanted, now=self.clock())
         reason = reason or f"undo commit {wanted.id}"
         changes, holder = tuple(undoing.changes()), self.who.holder
         return self._writer.commit(changes, self.who, reason=reason, holder=holder, extra=undoing.guard)
@@ -820,7 +812,7 @@ class IntentGraph:
         """Returns the seal of the whole history: kept elsewhere, it shows whether any of it was altered or cut off."""
         from . import seal
 
-        return seal.seal_of(self.storage, self.name, now=self._clock())
+        return seal.seal_of(self.storage, self.name, now=self.clock())
 
     def prove(self, id: IntentId, *, revision: Revision | None = None) -> dict[str, Any]:
         """Returns the proof that the intent had this content at that revision, for whoever holds the seal."""
@@ -851,7 +843,7 @@ class IntentGraph:
         if keep is not None:
             from .folding import fold
 
-            return fold(self.storage, self._clock() - keep)
+            return fold(self.storage, self.clock() - keep)
         if not self.storage.capabilities.compacts:
             raise Unsupported("this storage has nothing to compact", hint="nothing needs to be done")
         return dict(self.storage.compact())  # type: ignore[attr-defined]  # declared
@@ -876,7 +868,7 @@ class IntentGraph:
         """Looks at what the store stands on, and says what each thing means for the promise."""
         from .doctor import examine
 
-        return examine(self.storage, now=self._clock)
+        return examine(self.storage, now=self.clock)
 
     def stats(self) -> dict[str, Any]:
         """Returns the figures of the graph: intents by status, edges, revision, and the facts of its place."""

@@ -31,9 +31,8 @@ from ..ground.protocol import (
     Problem,
     Replay,
 )
-from ..ground.query import Found, Hit, IntentFilter, Page, Walk
-from ..ground.search import Query
-from ..ground.types import Edge, Intent, IntentId, IntentStatus, Revision
+from ..ground.query import Found, IntentFilter, Page, Walk
+from ..ground.types import Edge, Intent, IntentId, Revision
 from ..ground.values import Map
 from .absence import Absence
 from .bringing import Bringer, GuardOf
@@ -45,11 +44,12 @@ RETRY_S, LONGEST_RETRY_S = 0.5, 30.0
 """Seconds until the primary is tried again: the first time, and at most; each failure doubles it."""
 
 
-def _there(name: str, promise: str) -> Any:
-    """Returns a method that asks the primary, and while that is away says that nobody else can tell."""
+def _passed_on(name: str, promise: str, *, known: bool = False) -> Any:
+    """Returns a method that asks the primary; and while that is away what is ``known``, or says that it cannot tell."""
 
     def method(self: FallbackStorage, *args: Any, **how: Any) -> Any:
-        return self._ask(lambda: getattr(self.primary, name)(*args, **how), None)
+        away: Callable[[Absence], Any] = lambda away: getattr(away.known, name)(*args, **how)  # noqa: E731
+        return self._ask(lambda: getattr(self.primary, name)(*args, **how), away if known else None)
 
     method.__name__, method.__doc__ = name, promise
     return method
@@ -76,7 +76,7 @@ class FallbackStorage:
         retry_s: float = RETRY_S,
     ) -> None:
         self.primary, self.spool = primary, spool
-        self.capabilities = primary.capabilities
+        self.capabilities = msgspec.structs.replace(primary.capabilities, finds_ready=False, finds_below=False)
         self._bringer = Bringer(primary, spool, guard_of=guard_of, clock=clock)
         self._read_only, self._clock, self._new_id = read_only, clock, new_id
         self._retry_s = retry_s
@@ -312,19 +312,9 @@ class FallbackStorage:
         self._passed.saw(found.intents)
         return found
 
-    def count(self, where: IntentFilter) -> dict[IntentStatus, int]:
-        """Counts the intents; while the primary is away, those that are known."""
-        return self._ask(lambda: self.primary.count(where), lambda away: away.known.count(where))
-
-    def search(self, query: Query, limit: int) -> list[Hit]:
-        """Searches the intents; while the primary is away, those that are known."""
-        primary: Any = self.primary
-        return self._ask(lambda: primary.search(query, limit), lambda away: away.known.search(query, limit))
-
-    def frequencies(self, words: Sequence[str], most: int) -> dict[str, int]:
-        """Counts the intents in which each word stands; while the primary is away, of those that are known."""
-        primary: Any = self.primary
-        return self._ask(lambda: primary.frequencies(words, most), lambda away: away.known.frequencies(words, most))
+    count = _passed_on("count", "Counts the intents; while the primary is away, those that are known.", known=True)
+    search = _passed_on("search", "Searches the intents; while the primary is away, those that are known.", known=True)
+    frequencies = _passed_on("frequencies", "Counts where words stand; while it is away, in what is known.", known=True)
 
     def entries(self, since: Revision = 0) -> Iterator[Commit]:
         """Yields the primary's commits. A provisional ``since`` means the commit that it became."""
@@ -357,11 +347,11 @@ class FallbackStorage:
 
         return self._ask(ask, lambda away: away.known.definitions(prefix))
 
-    trail = _there("trail", "Returns what the primary does; it alone knows the past.")
-    keep = _there("keep", "Keeps things aside at the primary.")
-    kept = _there("kept", "Returns what the primary keeps aside.")
-    replace = _there("replace", "Replaces the primary's log; nothing of it waits.")
-    compact = _there("compact", "Compacts the primary.")
+    trail = _passed_on("trail", "Returns what the primary does; it alone knows the past.")
+    keep = _passed_on("keep", "Keeps things aside at the primary.")
+    kept = _passed_on("kept", "Returns what the primary keeps aside.")
+    replace = _passed_on("replace", "Replaces the primary's log; nothing of it waits.")
+    compact = _passed_on("compact", "Compacts the primary.")
 
     def arrived(self, revision: Revision) -> bool:
         """Returns True when reads see the commit of this revision; a provisional one is seen here at once."""

@@ -66,6 +66,8 @@ class PostgresStorage:
         searches_text=True,
         compacts=True,
         notifies=True,
+        finds_ready=True,
+        finds_below=True,
         keeps_aside=True,
         descends=True,
     )

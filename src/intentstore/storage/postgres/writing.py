@@ -194,7 +194,7 @@ class _Attempt:
             stop=self._stop,
             fatal=psycopg.Error,
         )
-        self._foreseen |= state.prefixes
+        self._foreseen |= state.prefixes.difference(wanted.definitions)  # what guards asked for
         if not group.new:
             connection.tell("ROLLBACK")
             return group
