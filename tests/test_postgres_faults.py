@@ -384,26 +384,33 @@ def test_a_commit_that_no_standby_has_confirmed_is_unknown(server: Server, datab
     storage = PostgresStorage(server.url(database), timeout_s=30)
     storage.open()
     put(storage, "a")
+    told: list[BaseException] = []
+    batch = a_batch(Put(intent=an_intent("b")), id="unsure")
+
+    def write() -> None:
+        try:
+            storage.apply(batch)
+        except StorageError as error:
+            told.append(error)
+
+    thread = threading.Thread(target=write)
+    # The server's own workers wait for the standby too: only the writer is let go.
+    waiting = f"wait_event = 'SyncRep' AND backend_type = 'client backend' AND datname = '{database}'"
     with server.connect() as admin:
         admin.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
-        admin.execute("SELECT pg_reload_conf()")
-        told: list[BaseException] = []
-        batch = a_batch(Put(intent=an_intent("b")), id="unsure")
-
-        def write() -> None:
-            try:
-                storage.apply(batch)
-            except StorageError as error:
-                told.append(error)
-
-        thread = threading.Thread(target=write)
-        thread.start()
-        waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
-        wait_for(lambda: admin.execute(waiting).fetchone(), "nobody waits for the standby")
-        admin.execute("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
-        thread.join(30)
-        admin.execute("ALTER SYSTEM RESET synchronous_standby_names")
-        admin.execute("SELECT pg_reload_conf()")
+        try:
+            admin.execute("SELECT pg_reload_conf()")
+            in_force = "SELECT 1 FROM pg_settings WHERE name = 'synchronous_standby_names' AND setting = 'nobody'"
+            wait_for(lambda: admin.execute(in_force).fetchone(), "the setting is not in force")
+            admin.execute("CHECKPOINT")  # who makes it is who tells the writers of the standby
+            thread.start()
+            writer = f"SELECT pid FROM pg_stat_activity WHERE {waiting}"
+            wait_for(lambda: admin.execute(writer).fetchone(), "nobody waits for the standby")
+            admin.execute(f"SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE {waiting}")
+            thread.join(30)
+        finally:
+            admin.execute("ALTER SYSTEM RESET synchronous_standby_names")
+            admin.execute("SELECT pg_reload_conf()")
     (error,) = told
     assert isinstance(error, Unavailable)
     assert error.outcome == "unknown"
