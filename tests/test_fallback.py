@@ -192,6 +192,7 @@ def test_what_is_known_is_given_and_what_is_not_is_never_called_missing(house: H
         assert [intent.id for intent in page.intents] == ["passed by", "other end"]
         assert sum(graph.count().values()) == 2
         assert [hit.intent.id for hit in graph.search("too")] == ["other end"]
+        assert "Known too" in graph.context(query="known too").text
         graph.delete("other end")
         assert graph.get("other end") is None  # this is known: it was deleted here
         assert graph.edges("passed by") == []
@@ -795,6 +796,18 @@ def test_the_name_of_a_store_holds_no_secret(where: str | StorageConfig, name: s
     assert "secret" not in named("redis:secret@h", "default")
     assert named("file:goals", "default") == f"file:{Path('goals').absolute()}"
     assert named("sqlite:goals.db", "default") == f"sqlite:{Path('goals.db').absolute()}"
+
+
+def test_what_the_primary_finds_about_itself_only_it_can_tell(house: House) -> None:
+    with house.open() as graph:
+        said = graph.doctor()
+        house.cut()
+        with pytest.raises(Unavailable):
+            graph.get("nobody")
+        assert said
+        assert isinstance(graph.storage, FallbackStorage)
+        with pytest.raises(Unavailable, match="can only be told by the store itself"):
+            list(graph.storage.examine())
 
 
 def test_time_is_kept_where_the_primary_keeps_it_and_nowhere_else() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import os
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -13,13 +15,14 @@ import pytest
 from intentstore import Drop, Intent, Put
 from intentstore.codec import decode_intent
 from intentstore.ground.change import Head
-from intentstore.ground.errors import Corrupt
+from intentstore.ground.errors import Corrupt, Unavailable
 from intentstore.storage import index as index_module
 from intentstore.storage import upkeep as upkeep_module
 from intentstore.storage.disk import Disk
 from intentstore.storage.file import FileStorage
 from intentstore.storage.index import Index
 from intentstore.storage.journal import write_frame
+from intentstore.storage.scan import lines
 from intentstore.storage.segments import Place, Segments
 from intentstore.testing.samples import a_batch, put
 
@@ -52,6 +55,48 @@ def test_records_longer_than_any_read_are_found(tmp_path: Path) -> None:
         storage.apply(a_batch(Put(intent=Intent(id=f"i{number}", goal="long", original_request=long))))
     for since in range(5):
         assert [commit.revision for commit in storage.entries(since)] == list(range(since + 1, 5))
+    storage.close()
+
+
+def test_the_pad_behind_lines_that_fill_a_read_ends_them(tmp_path: Path) -> None:
+    disk, path = Disk(), tmp_path / "lines"
+    path.write_bytes((b"x" * 63 + b"\n") * ((1 << 16) // 64) + b"\n" * 8)
+    fd = disk.open_read(path)
+    assert len(list(lines(disk, fd, 0))) == (1 << 16) // 64
+    disk.close(fd)
+
+
+class Narrow(Disk):
+    """A disk with room for what is written, and for no pad behind it; or with another error there."""
+
+    def __init__(self, number: int = errno.ENOSPC) -> None:
+        super().__init__()
+        self.number = number
+
+    def write(self, fd: int, offset: int, data: bytes) -> None:
+        if data.endswith(b"\n\n"):
+            raise OSError(self.number, os.strerror(self.number))
+        super().write(fd, offset, data)
+
+
+def test_where_there_is_no_room_for_a_pad_there_is_for_what_is_written(tmp_path: Path) -> None:
+    storage = FileStorage(tmp_path / "store", disk=Narrow())
+    storage.open()
+    for number in range(20):
+        put(storage, f"i{number}")
+    storage.close()
+    again = opened(tmp_path / "store")
+    assert again.revision == 20
+    assert list(again.verify()) == []
+    again.close()
+
+
+def test_another_error_at_the_pad_is_no_want_of_room(tmp_path: Path) -> None:
+    storage = FileStorage(tmp_path / "store", disk=Narrow(errno.EIO))
+    storage.open()
+    with pytest.raises(Unavailable):
+        for number in range(20):
+            put(storage, f"i{number}")
     storage.close()
 
 

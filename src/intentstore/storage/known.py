@@ -151,6 +151,7 @@ class Known:
 
     def frequencies(self, words: Sequence[str], most: int) -> dict[str, int]:
         """Returns in how many of the known intents each of the words stands."""
+        self._check_something()
         return self.index.frequencies(words, most)
 
     def _check_something(self) -> None:
