@@ -1,8 +1,8 @@
 """A directory that keeps graphs as journals of readable lines, safe for many threads and processes.
 
 Owns the lock, the head and when to write a snapshot; the state changes only after the bytes that made it so are
-durable. What was read of the journal is `replica`'s, what may be cut of it and where a record stands is `segments`' to
-say; what a change means is `ledger`'s.
+durable. What is asked is `file_reading`'s, how far the journal was read `replica`'s, what may be cut of it and where a
+record stands is `segments`' to say; what a change means is `ledger`'s.
 """
 
 from __future__ import annotations
@@ -16,17 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from ..codec import encode_commit
-from ..ground.change import Batch, Commit, Entry, Guard
-from ..ground.errors import Closed, Corrupt, Full, IntentStoreError, ReadOnly, StorageError
+from ..ground.change import Batch, Commit, Guard
+from ..ground.errors import Corrupt, Full, IntentStoreError, ReadOnly, StorageError
 from ..ground.identity import uuid7
 from ..ground.protocol import Capabilities, Diagnosis, Problem, Reader
-from ..ground.query import Found, Hit, IntentFilter, Page, Walk
-from ..ground.search import Query
-from ..ground.types import Edge, Intent, IntentId, IntentStatus, Revision
-from ..ground.values import Map
-from .aside import Aside, checked, chosen
+from ..ground.types import Revision
+from .aside import checked
 from .bell import Bell
 from .disk import Disk, storage_error
+from .file_reading import FileReading
 from .group import Lane, Ticket
 from .hold import Hold
 from .home import Home
@@ -49,7 +47,7 @@ def _in_child() -> None:
 os.register_at_fork(after_in_child=_in_child)
 
 
-class FileStorage:
+class FileStorage(FileReading):
     """Keeps one graph of a file store. What it acknowledged is on stable storage (``durability="full"``)."""
 
     capabilities = Capabilities(
@@ -76,15 +74,13 @@ class FileStorage:
         new_id: Callable[[], str] = uuid7,
         disk: Disk | None = None,
     ) -> None:
-        self._path, self._graph = Path(path), graph
+        self._graph, self._home = graph, Home(disk or Disk(), Path(path))
         self._create, self._read_only, self._durability = create and not read_only, read_only, durability
-        self._timeout_s, self._new_id, self._disk = timeout_s, new_id, disk or Disk()
-        self._home = Home(self._disk, self._path)
-        self._at, self._hold, self._upkeep = self._ready()
-        self._aside = Aside(self._disk, self._at.folder)
+        self._timeout_s, self._new_id, self._disk = timeout_s, new_id, self._home.disk
+        at, self._hold, self._upkeep = self._ready()
+        super().__init__(Path(path), at)
         self._lane: Lane[Any] = Lane(self._run)
         self._bell = Bell()
-        self._opened = self._forked = False
         self._dead: IntentStoreError | None = None
 
     def _ready(self) -> tuple[Replica, Hold, Upkeep]:
@@ -252,115 +248,6 @@ class FileStorage:
                 exchange(self._disk, Home(self._disk, spare).folder(self._graph), self._at.folder)
             self._hold.move_over()
 
-    # --- following the journal ---
-
-    def _fresh(self) -> Index:
-        """Returns the index, other processes' commits included."""
-        at = self._at
-        if at.stands and self._opened:
-            return at.index  # what a write leaves in the journal is no state before it is acknowledged
-        try:
-            if self._forked or not at.is_current():
-                self._catch_up()
-        except OSError as error:
-            self._check_open()
-            raise storage_error(error, self._path, "reading") from error
-        return at.index
-
-    def _catch_up(self) -> None:
-        self._check_open()
-        with self._at.lock, self._translated("reading"):
-            if not self._at.stands and self._opened:
-                self._at.follow()
-
-    # --- reading ---
-
-    def fetch(self, ids: Sequence[IntentId]) -> list[Intent | None]:
-        """Returns the intents in the order of the ids, None for each that is not there."""
-        return self._fresh().fetch(ids)
-
-    def peek(self, ids: Sequence[IntentId]) -> list[Intent | None] | None:
-        """Returns what `fetch` would; None where other processes' commits are to be read first, or much decoded."""
-        self._check_open()
-        try:
-            current = self._at.stands or self._at.is_current()
-        except OSError:  # closed meanwhile, or worse: `fetch` says so
-            return None
-        return self._at.index.peek(ids) if current else None
-
-    def neighbours(self, ids: Sequence[IntentId], walk: Walk) -> list[Edge]:
-        """Returns the edges at any of the ids that the walk takes."""
-        index = self._fresh()
-        with self._at.lock:
-            return index.neighbours(ids, walk)
-
-    def definitions(self, prefix: str = "") -> dict[str, Map]:
-        """Returns the graph's definitions whose names begin with the prefix."""
-        index = self._fresh()
-        with self._at.lock:
-            return index.definitions(prefix)
-
-    def select(self, where: IntentFilter, page: Page) -> Found:
-        """Returns one page of the intents the filter means."""
-        index = self._fresh()
-        with self._at.lock:
-            return index.select(where, page)
-
-    def count(self, where: IntentFilter) -> dict[IntentStatus, int]:
-        """Returns how many intents the filter means, by status."""
-        index = self._fresh()
-        with self._at.lock:
-            return index.count(where)
-
-    def next_free(self, after: Intent | None, *, limit: int, leaves_only: bool) -> list[Intent]:
-        """Returns the next active intents that wait for nothing by themselves, most urgent first."""
-        index = self._fresh()
-        with self._at.lock:
-            return index.next_free(after, limit, leaves_only=leaves_only)
-
-    def below(self, id: IntentId, depth: int | None = None) -> list[Intent]:
-        """Returns everything below an intent, nearest first."""
-        index = self._fresh()
-        with self._at.lock:
-            return index.below(id, depth)
-
-    def search(self, query: Query, limit: int) -> list[Hit]:
-        """Returns the intents that the query means, best first."""
-        index = self._fresh()
-        with self._at.lock:
-            return index.search(query, limit)
-
-    def frequencies(self, words: Sequence[str], most: int) -> dict[str, int]:
-        """Returns in how many intents each of the words stands, counted no further than ``most``."""
-        index = self._fresh()
-        with self._at.lock:
-            return index.frequencies(words, most)
-
-    def entries(self, since: Revision = 0) -> Iterator[Commit]:
-        """Yields the commits after ``since``, in order, as far as the log reached when asked."""
-        return self._commits(since, self._fresh().revision)
-
-    def _commits(self, since: Revision, until: Revision) -> Iterator[Commit]:
-        with self._translated("reading"):
-            yield from self._at.commits(since, until)
-
-    def trail(self, id: IntentId) -> list[Entry]:
-        """Returns every change of the intent and of the edges at it, oldest first, by following the chains back."""
-        self._fresh()
-        with self._translated("reading"):
-            return self._at.trail(id)
-
-    def commit(self, id: str) -> Commit | None:
-        """Returns the commit with this commit id, or None. The first call reads the journal through, once."""
-        self._fresh()
-        with self._translated("reading"):
-            return self._at.commit(id)
-
-    @property
-    def revision(self) -> Revision:
-        """The sequence number of the last commit."""
-        return self._fresh().revision
-
     # --- beside the graph ---
 
     def keep(
@@ -377,12 +264,6 @@ class FileStorage:
                 guard(self._at.index)
             with self._at.lock:
                 self._aside.write(space, items)
-
-    def kept(self, space: str, keys: Sequence[str] | None = None) -> dict[str, bytes]:
-        """Returns what is kept under these keys of a space, or under all of them."""
-        self._check_open()
-        with self._at.lock, self._translated("reading"):
-            return chosen(self._aside.read(space), keys)
 
     def wait(self, since: Revision, timeout_s: float) -> bool:
         """Returns True as soon as there is a commit after ``since``, False when the time is over."""
@@ -430,12 +311,6 @@ class FileStorage:
         yield from examine_place(self._path)
         yield from examine_lock(self._at.folder / "lock")
 
-    def graphs(self) -> list[str]:
-        """Returns the names of the graphs in the same store."""
-        self._check_open()
-        with self._translated("reading"):
-            return self._home.graphs()
-
     def facts(self) -> Mapping[str, Any]:
         """Returns what a person asks about the place."""
         index = self._fresh()
@@ -460,16 +335,3 @@ class FileStorage:
         self._forked = True
         # Another thread of the parent may have held these, and is not here to let them go.
         self._lane, self._bell, self._at.lock = Lane(self._run), Bell(), threading.RLock()
-
-    def _check_open(self) -> None:
-        if self._forked:
-            raise Closed(f"{self._path} was opened before this process was forked", hint="open it again here")
-        if not self._opened:
-            raise Closed(f"{self._path} is closed", hint="open it again")
-
-    @contextlib.contextmanager
-    def _translated(self, doing: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise storage_error(error, self._path, doing) from error
