@@ -164,6 +164,7 @@ ODD = {
     "each",
     "entries",
     "health",
+    "merge",
     "revision",
     "stats",
     "subscribe",

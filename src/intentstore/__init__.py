@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .graph.doctor import Health
     from .graph.graph import Branch, IntentGraph, Report
     from .graph.infer import Proposal
+    from .graph.merge import MergeConflict, Merged
     from .graph.model import Model
     from .graph.needs import CriticalPath, Cycle
     from .graph.policy import Allow, Cascade, Forbid, MostParents, Policy, Require, Timeout, When
@@ -74,6 +75,7 @@ _HOMES = {
     "graph.context": "Context Included",
     "graph.graph": "Branch IntentGraph Report",
     "graph.infer": "Proposal",
+    "graph.merge": "MergeConflict Merged",
     "graph.model": "Model",
     "graph.needs": "CriticalPath Cycle",
     "graph.policy": "Allow Cascade Forbid MostParents Policy Require Timeout When",
@@ -177,6 +179,8 @@ __all__ = [
     "Link",
     "Locked",
     "Map",
+    "MergeConflict",
+    "Merged",
     "Missing",
     "Model",
     "MostParents",

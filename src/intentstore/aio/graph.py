@@ -24,6 +24,7 @@ from .verb import AT_ONCE, like, reading, streaming, writing
 
 if TYPE_CHECKING:
     from ..graph import transfer
+    from ..graph.merge import Merged
     from ..graph.watch import Watch
 
 T = TypeVar("T")
@@ -305,6 +306,14 @@ class AsyncIntentGraph:
 
     diff = reading(IntentGraph.diff)
     undo = writing(IntentGraph.undo)
+
+    @like(IntentGraph.merge)
+    async def merge(
+        self, other: AsyncIntentGraph | IntentGraph, *, unrelated: bool = False, dry_run: bool = False
+    ) -> Merged:
+        source = other.sync if isinstance(other, AsyncIntentGraph) else other
+        return await self._write(lambda: self.sync.merge(source, unrelated=unrelated, dry_run=dry_run))
+
     blame = reading(IntentGraph.blame)
     timeline = reading(IntentGraph.timeline)
 

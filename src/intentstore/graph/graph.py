@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         context,
         infer,
         meaning,
+        merge,
         model,
         needs,
         recall,
@@ -738,6 +739,16 @@ class IntentGraph:
         reason = reason or f"undo commit {wanted.id}"
         changes, holder = tuple(undoing.changes()), self.who.holder
         return self._writer.commit(changes, self.who, reason=reason, holder=holder, extra=undoing.guard)
+
+    def merge(self, other: IntentGraph, *, unrelated: bool = False, dry_run: bool = False) -> merge.Merged:
+        """Makes this graph what it and another copy of it are together, in one commit; the other stays as it is.
+
+        What both changed differently since they were the same is decided by rule and reported; nothing is lost from the
+        history. Merging again changes nothing. Graphs that share no commit are `Conflict`, unless ``unrelated``.
+        """
+        from .merge import merge
+
+        return merge(self, other.storage, other.name, unrelated=unrelated, dry_run=dry_run)
 
     def blame(self, id: IntentId) -> Sequence[timeline.Origin]:
         """Returns for each field of the intent, and each entry of its maps, the commit that set it."""
