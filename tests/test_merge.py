@@ -66,7 +66,7 @@ def edges_of(graph: IntentGraph) -> Iterator[Any]:
 def pair() -> tuple[IntentGraph, IntentGraph]:
     graph = fresh("base")
     for id in ("p", "q", "r"):
-        graph.store(Intent(id=id, goal=f"Goal {id}", constraints={"cost": 1, "time": 2}, labels={"old"}))
+        graph.store(Intent(id=id, goal=f"Goal {id}", constraints={"cost": 1, "time": 2}, labels=("old",)))
     graph.link("q", "is_subgoal_of", "p")
     graph.link("r", "depends_on", "q")
     graph.define("rule", {"n": 1})
@@ -285,6 +285,7 @@ def test_a_merge_that_fails_leaves_nothing(pair: tuple[IntentGraph, IntentGraph]
     left.guard("no", None)
     assert state(left) == before
     assert left.merge(right).intents == 1
+    left.close()
 
 
 def test_a_hundred_pairs_that_went_apart_by_lot_merge_alike_in_either_order() -> None:
@@ -317,7 +318,7 @@ def live(graph: IntentGraph, luck: random.Random) -> None:
     try:
         match luck.randrange(8):
             case 0:
-                graph.store(Intent(goal="New", metadata={"n": luck.randrange(3)}))
+                graph.store(Intent(goal="New", priority=luck.randrange(3)))
             case 1 | 2:
                 intent = graph.intent(luck.choice(ids))
                 graph.update(

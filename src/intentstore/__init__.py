@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from .graph.doctor import Health
     from .graph.graph import Branch, IntentGraph, Report
     from .graph.infer import Proposal
-    from .graph.merge import MergeConflict, Merged
+    from .graph.laid import MergeConflict
+    from .graph.merge import Merged
     from .graph.model import Model
     from .graph.needs import CriticalPath, Cycle
     from .graph.policy import Allow, Cascade, Forbid, MostParents, Policy, Require, Timeout, When
@@ -75,7 +76,8 @@ _HOMES = {
     "graph.context": "Context Included",
     "graph.graph": "Branch IntentGraph Report",
     "graph.infer": "Proposal",
-    "graph.merge": "MergeConflict Merged",
+    "graph.laid": "MergeConflict",
+    "graph.merge": "Merged",
     "graph.model": "Model",
     "graph.needs": "CriticalPath Cycle",
     "graph.policy": "Allow Cascade Forbid MostParents Policy Require Timeout When",
