@@ -58,7 +58,7 @@ def test_every_verb_is_declared_once_where_the_table_says() -> None:
     contract += " import export apply backup restore copy verify compact stats"
     contract += " seal prove repair migrate doctor"
     contract += " claim renew release recover defer stale sweep policies"
-    contract += " parse fmt"
+    contract += " parse fmt merge git-merge"
     assert sorted(VERBS) == sorted(contract.split())
 
 
@@ -219,6 +219,18 @@ def test_every_shape_is_painted_both_ways(graph: IntentGraph) -> None:
         "intents": {"intents": [intent]},
         "moved": {"intents": [intent]},
         "origins": {"fields": [{"field": "goal", "value": "G", "revision": 1, "commit": "c", "at": entries[0]["at"]}]},
+        "git_merged": {"driver": "x", "store": "goals"},
+        "merged": {
+            "shared": 4,
+            "commits": ["c"],
+            "intents": 1,
+            "edges": 0,
+            "definitions": 0,
+            "notes": 0,
+            "conflicts": [
+                {"subject": "intent i", "field": "goal", "ours": "A", "theirs": "B", "kept": "ours", "why": "later"}
+            ],
+        },
         "parsed": {"intents": [{**intent, "metadata": {"k": 1}}], "edges": edges, "others": 1, "repaired": []},
         "path": {"path": None},
         "policies": {"policies": {"urgent": {"kind": "require", "needs": ["approver"]}}},

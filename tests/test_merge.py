@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from intentstore import Conflict, Intent, IntentGraph, Merged, Note, Put, StorageError, open_graph
+from intentstore import Conflict, Intent, IntentGraph, Map, Merged, Note, Put, StorageError, open_graph
 from intentstore.codec import jsonable
 from intentstore.ground.errors import IntentStoreError
 from intentstore.storage.memory import MemoryStorage
@@ -66,7 +66,7 @@ def edges_of(graph: IntentGraph) -> Iterator[Any]:
 def pair() -> tuple[IntentGraph, IntentGraph]:
     graph = fresh("base")
     for id in ("p", "q", "r"):
-        graph.store(Intent(id=id, goal=f"Goal {id}", constraints={"cost": 1, "time": 2}, labels=("old",)))
+        graph.store(Intent(id=id, goal=f"Goal {id}", constraints=Map({"cost": 1, "time": 2}), labels=("old",)))
     graph.link("q", "is_subgoal_of", "p")
     graph.link("r", "depends_on", "q")
     graph.define("rule", {"n": 1})

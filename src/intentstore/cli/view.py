@@ -250,6 +250,8 @@ _SHAPES: dict[str, Callable[[Mapping[str, Any], Short, Short], list[Block]]] = {
     "imported": _imported,
     "intent": _intent,
     "intents": _intents,
+    "git_merged": view_past.git_merged,
+    "merged": view_past.merged,
     "moved": _intents,
     "origins": view_past.origins,
     "parsed": view_texts.parsed,

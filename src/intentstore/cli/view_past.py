@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .blocks import Block, Row, Short, Table
+from .blocks import Block, Line, Row, Short, Table
 from .phrases import fact_text, sentence
 
 Result = Mapping[str, Any]
@@ -40,6 +40,35 @@ def _plain(key: Any) -> str:
 
 def _value(field: Result, side: str, when: Short) -> str:
     return fact_text(field["field"], field[side], when) if side in field and field["field"] != "labels" else ""
+
+
+def merged(result: Result, short: Short, when: Short) -> list[Block]:
+    """Draws what was taken over, and of what both had changed which stands."""
+    del short
+    kinds = ("intents", "edges", "definitions", "notes")
+    counts = ", ".join(f"{result[kind]} {kind}" for kind in kinds if result[kind])
+    done = "merged" if result["commits"] else "to be merged"
+    line = Line(f"{done}: {counts}" if counts else "nothing to merge: this graph has all of the other")
+    rows = [
+        (
+            each["subject"],
+            each.get("field", ""),
+            *(fact_text("", each[side], when) if side in each else "" for side in ("ours", "theirs")),
+            each["kept"],
+            each["why"],
+        )
+        for each in result["conflicts"]
+    ]
+    if not rows:
+        return [line]
+    return [line, Table(("CHANGED IN BOTH", "FIELD", "HERE", "THERE", "STANDS", "WHY"), rows, "THERE")]
+
+
+def git_merged(result: Result, short: Short, when: Short) -> list[Block]:
+    """Draws what git's driver did; or that git will call it from now on."""
+    if "driver" in result:
+        return [Line(f"git merges {result['store']} by its meaning from now on; commit the files in it")]
+    return merged(result, short, when)
 
 
 def origins(result: Result, short: Short, when: Short) -> list[Block]:

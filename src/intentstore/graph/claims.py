@@ -105,7 +105,8 @@ class Leases:
         self._storage, self._since = storage, since
         self._wall = storage.now if shared else wall  # type: ignore[attr-defined]  # it keeps time
         self._boot: Callable[[], str] = _no_boot if shared else boot or boot_id
-        self._aside: KeepsAside | None = storage if isinstance(storage, KeepsAside) else None
+        kept = isinstance(storage, KeepsAside) and storage.capabilities.keeps_aside
+        self._aside: KeepsAside | None = storage if kept and isinstance(storage, KeepsAside) else None
 
     def now(self) -> Moment:
         """Returns the present moment."""

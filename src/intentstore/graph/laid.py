@@ -1,7 +1,7 @@
 """What stands when two states that began alike are laid together, and what of it was in conflict.
 
-Each subject is compared with what it was: field by field, edges as sets, statuses by rank. What both changed differently
-is a conflict, decided by a rule that does not depend on which of the two is ours. Pure: values in, values out.
+Each subject is compared with what it was: field by field, edges as sets, statuses by rank. What both changed
+differently is a conflict, decided by a rule that does not depend on which of the two is ours. Pure.
 """
 
 from __future__ import annotations
@@ -168,6 +168,11 @@ class Laid:
                 why=why,
             )
         )
+
+    def may_close_circles(self) -> bool:
+        """True if there are new edges of a kind that must not close one."""
+        kinds = ORDERING | {SUBGOAL}
+        return any(isinstance(v, Edge) and v.type in kinds and self.base[k] is None for k, v in self.values.items())
 
     def break_circles(self, edges: Iterable[Edge]) -> None:
         """Leaves out the new edges that close a circle: the later ones. ``edges``: all of our copy's."""

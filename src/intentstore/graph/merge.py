@@ -68,7 +68,8 @@ class Merging:
 
     def break_circles(self) -> None:
         """Leaves out the new edges that close a circle."""
-        self.laid.break_circles(every_edge(self._apart.ours))
+        if self.laid.may_close_circles():
+            self.laid.break_circles(every_edge(self._apart.ours))
 
     def changes(self) -> list[Change]:
         """Returns the changes that make this copy what stands; none if it is, or if nothing is to be remembered."""

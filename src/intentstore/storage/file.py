@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ..codec import encode_commit
 from ..ground.change import Batch, Commit, Guard
-from ..ground.errors import Corrupt, Full, IntentStoreError, ReadOnly, StorageError
+from ..ground.errors import Corrupt, Full, IntentStoreError, ReadOnly, StorageError, Unsupported
 from ..ground.identity import uuid7
 from ..ground.protocol import Capabilities, Diagnosis, Problem, Reader
 from ..ground.types import Revision
@@ -79,6 +81,8 @@ class FileStorage(FileReading):
         self._timeout_s, self._new_id, self._disk = timeout_s, new_id, self._home.disk
         at, self._hold, self._upkeep = self._ready()
         super().__init__(Path(path), at)
+        if self._upkeep.gitted:  # what is kept aside belongs to one log, and git puts another in its place
+            self.capabilities = msgspec.structs.replace(self.capabilities, keeps_aside=False)
         self._lane: Lane[Any] = Lane(self._run)
         self._bell = Bell()
         self._dead: IntentStoreError | None = None
@@ -230,6 +234,7 @@ class FileStorage(FileReading):
     def replace(self, commits: Iterable[Commit], *, then: Callable[[Revision], Iterable[Commit]] | None = None) -> None:
         """Makes the graph hold exactly these commits, and what then comes behind them, by one exchange of folders."""
         self._check_writable()
+        self._refuse_in_git("replacing its history")
         with self._translated("restoring"):
             self._lane.alone(lambda: self._replace(commits, then))
 
@@ -295,10 +300,18 @@ class FileStorage(FileReading):
     def compact(self) -> Mapping[str, Any]:
         """Writes a snapshot and begins a new journal file; the old ones stay, they are the history."""
         self._check_writable()
+        self._refuse_in_git("ending its journal file")
         with self._translated("compacting"):
             before = self._home.size(self._graph)
             self._lane.alone(self._compact)
             return {"bytes_before": before, "bytes_after": self._home.size(self._graph)}
+
+    def _refuse_in_git(self, doing: str) -> None:
+        if self._upkeep.gitted:
+            raise Unsupported(
+                f"{self._path} is kept in git: {doing} would part it from its other branches",
+                hint="copy it to another place and do it there",
+            )
 
     def _compact(self) -> None:
         with self._hold.held():

@@ -9,6 +9,7 @@ from ..ground.errors import Corrupt
 from .disk import Disk
 from .journal import Frame, read_frame
 
+_MARKS = (b"<<<<<<< ", b"||||||| ", b"=======", b">>>>>>> ")
 _FIRST_CHUNK, _CHUNK = 1 << 16, 1 << 20
 
 
@@ -22,6 +23,7 @@ def frames_of(
         for offset, line in lines(disk, fd, _find(disk, fd, since)):
             frame = read_frame(line)
             if frame is None:
+                refuse_marks(f"{path} at byte {offset}", line)
                 raise Corrupt(f"{path} at byte {offset}", "a record does not match its checksum")
             if prev not in (None, frame.prev) or (offset == 0) != frame.body.startswith(b'{"journal"'):
                 raise Corrupt(f"{path} at byte {offset}", f"revision {frame.revision} does not continue the log")
@@ -91,3 +93,13 @@ def _next_line(disk: Disk, fd: int, offset: int) -> int:
         if found >= 0:
             return offset + found + 1
         offset += len(chunk)
+
+
+def refuse_marks(where: str, line: bytes) -> None:
+    """Raises `Corrupt` if the line is what git writes into a file that it could not merge."""
+    if line.startswith(_MARKS):
+        raise Corrupt(
+            where,
+            "git's conflict marks are in the journal: it was merged as if it were text",
+            hint="git merge --abort, then install the driver: intent git-merge --install; and merge again",
+        )

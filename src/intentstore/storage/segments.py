@@ -18,7 +18,7 @@ import msgspec
 from ..ground.errors import Corrupt, TooNew
 from .disk import Disk
 from .journal import ZERO, Frame, is_damage, read_frame, write_frame
-from .scan import frames_of, lines
+from .scan import frames_of, lines, refuse_marks
 
 VERSION = 2
 PAD_BYTES = 256 << 10
@@ -144,6 +144,7 @@ class Segments:
             for offset, line in lines(self.disk, self.fd, self.place.offset):
                 frame = read_frame(line)
                 if frame is None:
+                    refuse_marks(f"{self.path(self.place.segment)} at byte {offset}", line)
                     return
                 self._check(frame)
                 place = Place(self.place.segment, offset + len(line) + 1, frame.revision, frame.sum)

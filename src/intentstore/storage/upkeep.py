@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 
+from .gitted import is_gitted
 from .replica import Replica
 from .snapshot import drop_older, snapshots, write_snapshot
 
@@ -25,11 +26,13 @@ class Upkeep:
     def __init__(self, replica: Replica, *, durable: bool) -> None:
         self._at, self._durable = replica, durable
         self._head_at = time.monotonic()
+        self.gitted = is_gitted(replica.disk, replica.home.path)
+        """Git keeps the store: the journal stays one file, for two branches would end it at different places."""
 
     def after_a_commit(self) -> None:
         """Writes a snapshot or the head if enough was written since the last one."""
         at = self._at
-        if at.tail_bytes > max(SNAPSHOT_WHILE_OPEN, 2 * at.snapshot_bytes):
+        if not self.gitted and at.tail_bytes > max(SNAPSHOT_WHILE_OPEN, 2 * at.snapshot_bytes):
             self.write_snapshot()
         elif at.index.revision - at.head.revision >= HEAD_EVERY or time.monotonic() - self._head_at > HEAD_SECONDS:
             self.write_head()
@@ -37,7 +40,7 @@ class Upkeep:
     def at_the_end(self) -> None:
         """Leaves the files so that the next opening is quick and nothing is in doubt."""
         at = self._at
-        if at.tail_bytes > max(SNAPSHOT_AT_CLOSE, at.snapshot_bytes // 16):
+        if not self.gitted and at.tail_bytes > max(SNAPSHOT_AT_CLOSE, at.snapshot_bytes // 16):
             self.write_snapshot()
         elif at.segments.place.revision != at.head.revision:
             self.write_head()

@@ -21,6 +21,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "planning": ("What hangs on what", ("impact", "critical-path", "conflicts", "cycles", "infer")),
     "questions": ("Questions", ("ready", "blocked", "search", "context", "history", "log", "watch")),
     "past": ("The past", ("diff", "undo", "blame", "timeline")),
+    "merging": ("Copies that went apart", ("merge", "git-merge")),
     "files": ("In and out", ("import", "export", "apply")),
     "texts": ("RTFS", ("parse", "fmt")),
     "care": ("The store", ("init", "backup", "restore", "copy", "compact", "replay", "stats")),
