@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from intentstore import File, InMemory, Intent, Postgres, Servers, Sqlite, open_graph
-from intentstore.ground.errors import FieldInvalid, Unavailable, Unsupported
+from intentstore.ground.errors import FieldInvalid, Unavailable
 from intentstore.storage.choose import parse_url
 from intentstore.storage.file import FileStorage
 from intentstore.storage.memory import MemoryStorage
@@ -43,7 +43,7 @@ def test_a_config_opens_what_its_url_opens(tmp_path: Path) -> None:
     with open_graph(InMemory("here")) as one, open_graph("memory:here") as other:
         one.store(Intent(id="a", goal="A"))
         assert other.intent("a").goal == "A"
-    with pytest.raises(Unsupported, match="encoding"):
+    with pytest.raises(FieldInvalid, match="written in json"):
         open_graph(File(tmp_path / "goals", encoding="rtfs"))
 
 

@@ -773,7 +773,7 @@ def test_what_is_made_is_for_its_owner_alone(tmp_path: Path) -> None:
 
 MARKERS = {
     b'{"intentstore":99,"encoding":"json"}\n': TooNew,
-    b'{"intentstore":1,"encoding":"rtfs"}\n': TooNew,
+    b'{"intentstore":2,"encoding":"xml"}\n': TooNew,
     b'{"intentstore":1e999,"encoding":"json"}\n': Corrupt,
     b'{"intentstore":"1","encoding":"json"}\n': Corrupt,
     b"[]": Corrupt,

@@ -40,6 +40,13 @@ class TestFile(StorageSuite):
         return FileStorage(tmp_path / "store", graph)
 
 
+class TestRtfsFile(StorageSuite):
+    """The same journal, its records written as RTFS."""
+
+    def make(self, tmp_path: Path, graph: str = "default") -> IntentStorage:
+        return FileStorage(tmp_path / "store", graph, encoding="rtfs")
+
+
 class TestSqlite(StorageSuite):
     def make(self, tmp_path: Path, graph: str = "default") -> IntentStorage:
         return SqliteStorage(tmp_path / "goals.db", graph)
@@ -93,16 +100,16 @@ def recover(place: Path, done: list[str]) -> None:
     twice.close()
 
 
-def bad_cuts(tmp_path: Path, luck: Random | None, *, again: bool = False) -> list[str]:
+def bad_cuts(tmp_path: Path, luck: Random | None, *, again: bool = False, encoding: str = "json") -> list[str]:
     """Cuts the power at every call of `acts` (and, ``again``, once more while it recovers); tells what was not safe."""
     whole = LossyDisk()
-    acts(FileStorage(tmp_path / "whole", disk=whole), [])
+    acts(FileStorage(tmp_path / "whole", disk=whole, encoding=encoding), [])
     assert whole.calls > 40
     bad = []
     for cut in range(whole.calls):
         place, done, disk = tmp_path / f"cut{cut}", list[str](), LossyDisk(cut_at=cut)
         with pytest.raises(PowerCut):
-            acts(FileStorage(place, disk=disk), done)
+            acts(FileStorage(place, disk=disk, encoding=encoding), done)
         disk.crash(luck)
         try:
             if again:
@@ -119,6 +126,10 @@ def bad_cuts(tmp_path: Path, luck: Random | None, *, again: bool = False) -> lis
 @pytest.mark.parametrize("seed", [None, 1, 2], ids=["all lost", "some kept", "others kept"])
 def test_a_power_cut_at_any_call_loses_nothing_acknowledged(tmp_path: Path, seed: int | None) -> None:
     assert bad_cuts(tmp_path, Random(seed) if seed is not None else None) == []
+
+
+def test_a_power_cut_loses_nothing_acknowledged_of_a_store_in_rtfs(tmp_path: Path) -> None:
+    assert bad_cuts(tmp_path, Random(4), encoding="rtfs") == []
 
 
 def test_a_power_cut_while_recovering_from_one_loses_nothing_acknowledged(tmp_path: Path) -> None:

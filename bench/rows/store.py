@@ -53,6 +53,21 @@ def _sqlite(setting: Setting, *, large: bool) -> Iterator[Pair]:
             )
 
 
+@contextmanager
+def _rtfs(setting: Setting) -> Iterator[Pair]:
+    fd = floors.open_append(setting.fresh("floor.jsonl"))
+    try:
+        lines = iter([encode_intent(intent) + b"\n" for intent in _new(setting)])
+        ours = iter(_new(setting))
+        with open_graph(f"file:{setting.fresh('rtfs-store')}?encoding=rtfs") as graph:
+            yield Pair(
+                timed(lambda: floors.append(fd, next(lines)), calls=_CALLS),
+                timed(lambda: graph.store(next(ours)), calls=_CALLS),
+            )
+    finally:
+        os.close(fd)
+
+
 def _new(setting: Setting) -> list[floors.Sample]:
     """Returns intents without ids, enough for every round."""
     return [intent.replace(id="") for intent in intents(_CALLS * (setting.rounds + 1), begin=_FURTHER)]
@@ -62,17 +77,26 @@ def _prepare(kind: str, *, large: bool) -> Callable[[Setting], AbstractContextMa
     return partial(_file if kind == "file" else _sqlite, large=large)
 
 
-ROWS = tuple(
+ROWS = (
+    *(
+        Row(
+            name=f"store/{kind}/{'large' if large else 'small'}",
+            floor=floor,
+            ours=f"`store` of one intent, durable, into {'N' if large else 'N/100'} stored",
+            target=Target(most),
+            prepare=_prepare(kind, large=large),
+        )
+        for kind, floor, most in (
+            ("file", "append of 1 KB and fdatasync", 1.5),
+            ("sqlite", "insert and commit, WAL, synchronous=FULL, row and 2 indexes", 1.35),
+        )
+        for large in (False, True)
+    ),
     Row(
-        name=f"store/{kind}/{'large' if large else 'small'}",
-        floor=floor,
-        ours=f"`store` of one intent, durable, into {'N' if large else 'N/100'} stored",
-        target=Target(most),
-        prepare=_prepare(kind, large=large),
-    )
-    for kind, floor, most in (
-        ("file", "append of 1 KB and fdatasync", 1.5),
-        ("sqlite", "insert and commit, WAL, synchronous=FULL, row and 2 indexes", 1.35),
-    )
-    for large in (False, True)
+        name="store/rtfs",
+        floor="append of 1 KB and fdatasync",
+        ours="`store` of one intent, durable, into a file store that is written as RTFS",
+        target=Target(1.6),
+        prepare=_rtfs,
+    ),
 )

@@ -6,6 +6,7 @@ its object is called as ``factory(rest_of_url, graph=…, read_only=…, create=
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
@@ -34,7 +35,7 @@ class File(msgspec.Struct, frozen=True):
     """``file:DIR``: a directory of journals."""
 
     path: str | Path
-    encoding: str = "json"
+    encoding: str | None = None
 
 
 class Sqlite(msgspec.Struct, frozen=True):
@@ -137,11 +138,11 @@ def _path(text: str, url: str) -> str:
     return path
 
 
-def _encoding(query: str, url: str) -> str:
+def _encoding(query: str, url: str) -> str | None:
     options = dict(parse_qsl(query, keep_blank_values=True))
-    encoding = options.pop("encoding", "json")
-    if options or encoding not in ("json", "rtfs"):
-        raise FieldInvalid("store", f"{url!r} has an unknown option", hint="file:DIR?encoding=json")
+    encoding = options.pop("encoding", None)
+    if options or encoding not in (None, "json", "rtfs"):
+        raise FieldInvalid("store", f"{url!r} has an unknown option", hint="file:DIR, file:DIR?encoding=rtfs")
     return encoding
 
 
@@ -158,9 +159,7 @@ def choose(where: str | StorageConfig, *, graph: str, read_only: bool, create: b
         case File(path=path, encoding=encoding):
             from .file import FileStorage
 
-            if encoding != "json":
-                raise Unsupported(f"encoding {encoding!r} is not available", hint="use ?encoding=json")
-            return FileStorage(path, **lasting)
+            return FileStorage(path, encoding=encoding, **lasting)
         case Sqlite(path=path):
             from .sqlite import SqliteStorage
 
@@ -224,6 +223,25 @@ def salvage(where: str | StorageConfig, *, graph: str) -> Iterator[Whole]:
 
             return salvage_sqlite(Path(path), graph)
     raise Unsupported("only file and SQLite stores are repaired here", hint="use the database's own tools")
+
+
+def convert(where: str | StorageConfig, encoding: str) -> list[str]:
+    """Writes every graph of a file store anew in an encoding; returns their names. Others may go on meanwhile."""
+    config = parse_url(where) if isinstance(where, str) else where
+    if encoding not in ("json", "rtfs"):
+        raise FieldInvalid("encoding", f"is {encoding!r}", hint="json or rtfs")
+    if not isinstance(config, File):
+        raise Unsupported("only file stores have an encoding", hint="intent copy file:DIR?encoding=rtfs")
+    from .file import FileStorage
+
+    with contextlib.closing(FileStorage(config.path, create=False)) as first:
+        first.open()
+        names = first.graphs()
+    for name in names:
+        with contextlib.closing(FileStorage(config.path, name, create=False)) as storage:
+            storage.open()
+            storage.convert(encoding)
+    return names
 
 
 def migration(where: str | StorageConfig) -> Migration:

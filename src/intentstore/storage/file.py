@@ -25,6 +25,7 @@ from ..ground.protocol import Capabilities, Diagnosis, Problem, Reader
 from ..ground.types import Revision
 from .aside import checked
 from .bell import Bell
+from .bodies import written_as
 from .disk import Disk, storage_error
 from .file_reading import FileReading
 from .group import Lane, Ticket
@@ -75,8 +76,9 @@ class FileStorage(FileReading):
         timeout_s: float = 30.0,
         new_id: Callable[[], str] = uuid7,
         disk: Disk | None = None,
+        encoding: str | None = None,
     ) -> None:
-        self._graph, self._home = graph, Home(disk or Disk(), Path(path))
+        self._graph, self._home = graph, Home(disk or Disk(), Path(path), encoding)
         self._create, self._read_only, self._durability = create and not read_only, read_only, durability
         self._timeout_s, self._new_id, self._disk = timeout_s, new_id, self._home.disk
         at, self._hold, self._upkeep = self._ready()
@@ -192,7 +194,11 @@ class FileStorage(FileReading):
                 fatal=OSError,
             )
             if settled.new:
-                bodies = [(each.commit.revision, encode_commit(each.commit, each.bodies)) for each in settled.new]
+                encoding = self._home.encoding
+                bodies = [
+                    (each.commit.revision, written_as(encoding, encode_commit(each.commit, each.bodies)))
+                    for each in settled.new
+                ]
                 try:
                     self._append(bodies)
                     self._publish(settled, sum([len(body) for _, body in bodies]))
@@ -242,7 +248,8 @@ class FileStorage(FileReading):
         from .replacing import building, exchange, fill
 
         def make(place: Path) -> FileStorage:
-            return FileStorage(place, self._graph, durability=self._durability, new_id=self._new_id, disk=self._disk)
+            how = {"durability": self._durability, "encoding": self._home.encoding}
+            return FileStorage(place, self._graph, new_id=self._new_id, disk=self._disk, **how)  # type: ignore[arg-type]
 
         with building(self._disk, self._path, timeout_s=self._timeout_s) as spare:
             last = fill(make(spare), commits)
@@ -306,6 +313,13 @@ class FileStorage(FileReading):
             self._lane.alone(self._compact)
             return {"bytes_before": before, "bytes_after": self._home.size(self._graph)}
 
+    def convert(self, encoding: str) -> None:
+        """Writes the history anew as "json" or "rtfs"; every hash stays. Cut short, the store is as good as before."""
+        self._check_writable()
+        self._refuse_in_git("writing its history anew")
+        self._home.convert(encoding)
+        self.replace(self.entries(), then=self.entries)
+
     def _refuse_in_git(self, doing: str) -> None:
         if self._upkeep.gitted:
             raise Unsupported(
@@ -337,6 +351,7 @@ class FileStorage(FileReading):
             "read_only": self._read_only or self._dead is not None,
             "revision": index.revision,
             "bytes": size,
+            "encoding": self._home.encoding,
             "recovered": self._hold.cut,
             "failed": str(self._dead) if self._dead is not None else None,
         }

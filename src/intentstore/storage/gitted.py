@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ..codec import decode_commit, encode_commit
+from ..codec import encode_commit
 from ..ground.change import Commit
 from ..ground.errors import Unsupported
+from .bodies import read_commit, written_as
 from .disk import Disk
 from .journal import write_frame
 from .scan import frames_of, lines
@@ -52,7 +53,7 @@ def commits_in(disk: Disk, files: Iterable[Path]) -> Iterator[Commit]:
             except StopIteration as end:
                 _, prev = end.value
                 break
-            yield decode_commit(frame.body)
+            yield read_commit(frame.body)
 
 
 def grown(disk: Disk, path: Path, commits: Iterable[Commit]) -> bytes:
@@ -68,7 +69,9 @@ def grown(disk: Disk, path: Path, commits: Iterable[Commit]) -> bytes:
             f"{path.name} was ended on one branch", hint="open both stores and merge them: intent merge file:OTHER"
         )
     prev = digest.decode()
+    encoding = "rtfs" if any(line.split(b" ", 5)[5].startswith(b"{:") for line in held) else "json"
     for commit in commits:
-        line, prev = write_frame(encode_commit(commit), revision=commit.revision, group=commit.revision, prev=prev)
+        body = written_as(encoding, encode_commit(commit))
+        line, prev = write_frame(body, revision=commit.revision, group=commit.revision, prev=prev)
         held.append(line)
     return b"".join(held)

@@ -2,7 +2,7 @@
 
 ::
 
-    DIR/format.json                  {"intentstore": 2, "encoding": "json"}; refuses what is newer or foreign
+    DIR/format.json                  {"intentstore": 2, "encoding": "json"} or "rtfs"; refuses what is newer
     DIR/graphs/NAME/lock             held while writing
     DIR/graphs/NAME/head             one frame: how far the journal certainly goes
     DIR/graphs/NAME/journal-N.jsonl  commits from revision N on
@@ -19,7 +19,8 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
-from ..ground.errors import Corrupt, TooNew, Unavailable
+from ..ground.errors import Corrupt, FieldInvalid, TooNew, Unavailable
+from .bodies import ENCODINGS
 from .disk import Disk, check_directory
 from .journal import ZERO, read_frame, write_frame
 from .segments import Place
@@ -32,8 +33,10 @@ _OURS = frozenset({"lock", "format.json", "format.json.tmp", "graphs"})
 class Home:
     """One file store's directory."""
 
-    def __init__(self, disk: Disk, path: Path) -> None:
-        self.disk, self.path = disk, path
+    def __init__(self, disk: Disk, path: Path, encoding: str | None = None) -> None:
+        self.disk, self.path, self._asked = disk, path, encoding
+        self.encoding = encoding or "json"
+        """How commits are written from now on; what is there is read whatever it is."""
 
     def folder(self, graph: str) -> Path:
         """Returns where a graph is kept; any name gives a plain, distinct file name of bounded length."""
@@ -71,6 +74,21 @@ class Home:
         check_directory(self.path)
         if self.version() < VERSION and not read_only:
             self._make(marker, timeout_s)
+        if self._asked not in (None, self.encoding):
+            raise FieldInvalid(
+                "encoding",
+                f"is {self._asked!r}, and {self.path} is written in {self.encoding}",
+                hint=f"leave it out, or: intent convert --encoding {self._asked}",
+            )
+
+    def convert(self, encoding: str) -> None:
+        """Has commits be written in another encoding from now on."""
+        self.encoding = encoding
+        self._mark()
+
+    def _mark(self) -> None:
+        line = msgspec.json.encode({"intentstore": VERSION, "encoding": self.encoding})
+        self.disk.write_whole(self.path / "format.json", line + b"\n")
 
     def _make(self, marker: Path, timeout_s: float) -> None:
         self.disk.make_directory(self.path)
@@ -87,7 +105,7 @@ class Home:
             self.disk.lock(fd, timeout_s=timeout_s)
             if not self.disk.is_there(marker) or self.version() < VERSION:
                 self.disk.make_directory(self.path / "graphs")
-                self.disk.write_whole(marker, b'{"intentstore":%d,"encoding":"json"}\n' % VERSION)
+                self._mark()
         finally:
             self.disk.close(fd)
 
@@ -107,8 +125,9 @@ class Home:
             raise TooNew(
                 f"{self.path} has format {version}, this intentstore knows {VERSION}", hint="upgrade intentstore"
             )
-        if encoding != "json":
+        if encoding not in ENCODINGS:
             raise TooNew(f"{self.path} is encoded in {encoding}, unknown here", hint="upgrade intentstore")
+        self.encoding = encoding
         return version
 
     # --- the head of a graph ---

@@ -10,11 +10,9 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
-import msgspec
-
-from ..codec import decode_commit
 from ..ground.change import Commit, Entry
 from ..ground.types import IntentId, Revision
+from .bodies import id_in, read_commit
 from .disk import Disk
 from .home import Home
 from .index import Index
@@ -91,7 +89,7 @@ class Replica:
         """Lays what follows in the journal over the index."""
         try:
             for frame in self.segments.read_on(writable=self.writable):
-                commit = decode_commit(frame.body)
+                commit = read_commit(frame.body)
                 index.lay(replayed(commit, index), commit.revision)
                 if self._ids is not None:
                     self._ids[commit.id] = commit.revision
@@ -123,14 +121,14 @@ class Replica:
     def commits(self, since: Revision, until: Revision) -> Iterator[Commit]:
         """Yields the commits with ``since < revision <= until``."""
         for frame in self.segments.frames(since, until):
-            yield decode_commit(frame.body)
+            yield read_commit(frame.body)
 
     def commit(self, id: str) -> Commit | None:
         """Returns the commit with this id, or None. The first call reads the journal through, once."""
         with self.lock:
             if self._ids is None:
                 frames = self.segments.frames(0, self.index.revision)
-                self._ids = {msgspec.json.decode(frame.body, type=_JustId).id: frame.revision for frame in frames}
+                self._ids = {id_in(frame.body): frame.revision for frame in frames}
             revision = self._ids.get(id)
         return None if revision is None else next(self.commits(revision - 1, revision), None)
 
@@ -146,7 +144,3 @@ class Replica:
                 found[revision] = list(entries_of(commit, subjects))
                 todo |= {entry.change.before for entry in found[revision]} - {0} - found.keys()
         return [entry for revision in sorted(found) for entry in found[revision]]
-
-
-class _JustId(msgspec.Struct):
-    id: str

@@ -17,6 +17,7 @@ from ..codec import decode_commit
 from ..ground.change import Change, Commit, Define, Drop, Head, Link, Put, Subject, Unlink
 from ..ground.errors import IntentStoreError, Unavailable
 from ..ground.protocol import Problem
+from .bodies import is_commit, read_commit
 from .disk import Disk
 from .home import Home
 from .journal import whole_frames
@@ -65,7 +66,7 @@ def _salvage_journal(path: Path, disk: Disk) -> Iterator[Commit | Problem]:
             yield Problem(f"{path} at byte {read}", f"{offset - read} bytes hold no whole record")
         fields = (len(frame.body), frame.revision, frame.group, frame.prev.encode(), frame.sum.encode())
         read = offset + len(b"%d %d %d %b %b " % fields) + len(frame.body)
-        if frame.body.startswith(b'{"revision"'):
+        if is_commit(frame.body):
             yield _decoded(frame.body, f"{path} at byte {offset}")
     if data[read:].strip(b"\n"):
         yield Problem(f"{path} at byte {read}", f"{len(data) - read} bytes hold no whole record")
@@ -75,7 +76,7 @@ def _decoded(body: bytes | str | Problem, where: str) -> Commit | Problem:
     if isinstance(body, Problem):
         return body
     try:
-        commit = decode_commit(body)
+        commit = decode_commit(body) if isinstance(body, str) else read_commit(body)
     except IntentStoreError as error:
         return Problem(where, f"a record cannot be read: {error}")
     return commit if is_whole(commit) else Problem(where, f"commit {commit.revision} does not match its hash")

@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from ..ground.errors import Corrupt
+from .bodies import is_commit
 from .disk import Disk
 from .journal import Frame, read_frame
 
@@ -31,7 +32,7 @@ def frames_of(
             if frame.revision > until:
                 break
             last = frame.revision
-            if frame.revision > since and frame.body.startswith(b'{"revision"'):
+            if frame.revision > since and is_commit(frame.body):
                 yield frame
                 if frame.revision == until:
                     break

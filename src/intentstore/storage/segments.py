@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from ..ground.errors import Corrupt, TooNew
+from .bodies import is_commit
 from .disk import Disk
 from .journal import ZERO, Frame, is_damage, read_frame, write_frame
 from .scan import frames_of, lines, refuse_marks
@@ -154,7 +155,7 @@ class Segments:
                     self._group, self._group_offset = frame.group, offset
                 self.place, self._last, self._mark, self.unsynced = place, offset, line[:_MARK], True
                 self.at_end = frame.body.startswith(b'{"end"')
-                if frame.body.startswith(b'{"revision"'):
+                if is_commit(frame.body):
                     yield frame
             if not self.at_end or not self.disk.is_there(self.path(self.place.revision + 1)) or not self.in_place():
                 return  # where the folder was put by for another, the next file is another log's
@@ -174,7 +175,7 @@ class Segments:
             self.version = found["journal"]
         elif frame.body.startswith(b'{"end"'):
             return
-        elif not frame.body.startswith(b'{"revision"'):
+        elif not is_commit(frame.body):
             raise TooNew(f"{where}: a record of an unknown kind", hint="upgrade intentstore")
         elif frame.revision <= self.place.revision:
             raise Corrupt(where, f"revision {frame.revision} comes after {self.place.revision}")

@@ -24,7 +24,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "merging": ("Copies that went apart", ("merge", "git-merge")),
     "files": ("In and out", ("import", "export", "apply")),
     "texts": ("RTFS", ("parse", "fmt")),
-    "care": ("The store", ("init", "backup", "restore", "copy", "compact", "replay", "stats")),
+    "care": ("The store", ("init", "backup", "restore", "copy", "compact", "convert", "replay", "stats")),
     "trust": ("Trust in it", ("verify", "seal", "prove", "repair", "migrate", "doctor")),
 }
 """By the module that declares them: the title of the group, and its verbs in order."""

@@ -1,4 +1,4 @@
-"""Verbs that care for the store itself: init, backup, restore, copy, compact, replay, stats."""
+"""Verbs that care for the store itself: init, backup, restore, copy, compact, convert, replay, stats."""
 
 from __future__ import annotations
 
@@ -51,6 +51,15 @@ def compact(session: Session, /, *, keep: str | None = None) -> Result:
 
     now = utc_now()
     return _told(session.graph.compact(keep=now - read_when(keep, "keep", now=now)))
+
+
+def convert(session: Session, /, *, encoding: str) -> Result:
+    """Writes a file store's history anew in another encoding."""
+    from ..locate import located
+    from ..storage.choose import convert as write_anew
+
+    found = located(session.where)
+    return {"store": found.store, "encoding": encoding, "graphs": write_anew(found.store, encoding)}
 
 
 def replay(session: Session, /) -> Result:
@@ -132,6 +141,18 @@ VERBS = (
         about="Rewrites the store; no history is lost. With --keep, older history is folded: superseded changes go,\n"
         "but their hashes stay, so that the history and every seal still verify; what an intent was before is gone.",
         examples=("compact", "compact --keep 90d"),
+    ),
+    Verb(
+        "convert",
+        "write a file store as RTFS, or as JSON again",
+        convert,
+        "facts",
+        (Argument("encoding", "what the journal's records are written in", required=True, choices=("json", "rtfs")),),
+        writes=True,
+        opens=False,
+        about="Writes every graph of the store anew; hashes and seals stay as they are. Others may read and write\n"
+        "meanwhile; cut short, the store is as good as before, and the verb can be said again.",
+        examples=("convert --encoding rtfs", "convert --encoding json --store file:goals"),
     ),
     Verb(
         "replay",
