@@ -136,7 +136,7 @@ class Disk:
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(path)
 
-    def is_still(self, fd: int, path: Path) -> bool:
+    def is_still(self, fd: int, path: Path | str) -> bool:
         """True when the path still names the open file."""
         try:
             return os.path.samestat(os.fstat(fd), os.stat(path))

@@ -61,6 +61,7 @@ class Segments:
         self._mark = b""
         self._written = 0
         self._left = -1
+        self._name = ""
 
     # --- files ---
 
@@ -81,7 +82,7 @@ class Segments:
         except FileNotFoundError:
             raise Corrupt(str(path), "the journal file is missing", hint="restore it, or a backup") from None
         # Another thread may be about to ask for the size of the file left, so that one stays open until the next.
-        left, self._left, self.fd = self._left, self.fd, fd
+        left, self._left, self.fd, self._name = self._left, self.fd, fd, str(path)
         self.place, self.at_end = place, False
         self._group = self._group_offset = self._last = 0
         self._mark = b""
@@ -90,7 +91,7 @@ class Segments:
 
     def in_place(self) -> bool:
         """True unless another folder was put in the place of the one whose journal is open. 3 us."""
-        return self.disk.is_still(self.fd, self.path(self.place.segment))
+        return self.disk.is_still(self.fd, self._name)
 
     def leave(self) -> None:
         """Closes the open file."""
