@@ -58,7 +58,7 @@ def test_every_verb_is_declared_once_where_the_table_says() -> None:
     contract += " import export apply backup restore copy verify compact stats"
     contract += " seal prove repair migrate doctor"
     contract += " claim renew release recover defer stale sweep policies"
-    contract += " parse fmt merge git-merge convert"
+    contract += " parse fmt merge git-merge convert graph"
     assert sorted(VERBS) == sorted(contract.split())
 
 

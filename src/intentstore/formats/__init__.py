@@ -15,7 +15,8 @@ import msgspec
 from ..codec import strict_loads
 from ..graph import IntentGraph
 from ..ground.errors import FieldInvalid, Invalid
-from . import beads, ccos, diagram, jsonl, rtfs
+from ..ground.query import EVERYTHING, IntentFilter
+from . import beads, ccos, diagram, jsonl, picture, rtfs
 from .arrivals import CHOICES, Arrivals, IfExists, Imported, Skipped
 from .pages import Pages
 from .source import Line, Progress, Source
@@ -58,6 +59,8 @@ FORMATS: dict[str, Format] = {
     "mermaid": Format(write=diagram.mermaid),
     "dot": Format(write=diagram.dot),
     "graphml": Format(write=diagram.graphml),
+    "svg": Format(write=picture.svg),
+    "html": Format(write=picture.html),
 }
 
 
@@ -127,12 +130,14 @@ def export_from(
     format: str = "jsonl",
     version: str | None = None,
     root: str | None = None,
+    where: IntentFilter = EVERYTHING,
     progress: Progress | None = None,
 ) -> Exported:
     """Writes the graph to a file or binary stream and returns how much it wrote.
 
     A file gets its name when all of it is on the disk; until then, and after a failure, what stood there stays. A
-    name that ends in ``.gz`` is compressed. ``progress`` is called with the intents written and how many there are.
+    name that ends in ``.gz`` is compressed. ``where`` chooses intents; the edges between them go with them.
+    ``progress`` is called with the intents written and how many there are.
     For ``ccos``, ``version`` chooses 1.0 or 1.1, and ``root`` a subgraph backup of this intent and all below it.
 
     >>> import io
@@ -148,7 +153,7 @@ def export_from(
     for name in choices.keys() - chosen.choices:
         able = [each for each, other in FORMATS.items() if name in other.choices]
         raise FieldInvalid(name, f"means nothing to {format}", hint=f"leave it out, or export {' or '.join(able)}")
-    pages = Pages(graph, progress)
+    pages = Pages(graph, progress, where)
     with writing(target) as file:
         for piece in chosen.write(pages, **choices):
             file.write(piece)

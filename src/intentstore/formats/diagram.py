@@ -25,6 +25,11 @@ _COLOURS = {
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
+def unseen(text: str) -> str:
+    """Returns the text with a mark in the place of each character that no picture can show."""
+    return _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def caption(intent: Intent) -> str:
     r"""Returns what stands in the box: the name, else the goal, on one line and cut to 120 characters.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..graph import IntentGraph
+from ..ground.query import EVERYTHING, IntentFilter
 from ..ground.types import Edge, Intent
 from .source import Progress
 
@@ -17,18 +18,18 @@ class Pages:
     Others may write meanwhile: an edge whose ends were not both seen is left out, so that a file is always whole.
     """
 
-    def __init__(self, graph: IntentGraph, progress: Progress | None = None) -> None:
-        self.graph, self._progress = graph, progress
+    def __init__(self, graph: IntentGraph, progress: Progress | None = None, where: IntentFilter = EVERYTHING) -> None:
+        self.graph, self._progress, self._where = graph, progress, where
         self.numbers: dict[str, int] = {}
         """The seen ids in their order, each with its number from 1."""
         self.edges_written = 0
 
     def intents(self) -> Iterator[list[Intent]]:
         """Yields the intents, a page at a time."""
-        total = sum(self.graph.count().values())
+        total = sum(self.graph.count(self._where).values())
         after: str | None = None
         while True:
-            page = self.graph.list(sort="id", limit=_PAGE, after=after)
+            page = self.graph.list(self._where, sort="id", limit=_PAGE, after=after)
             for intent in page.intents:
                 self.numbers[intent.id] = len(self.numbers) + 1
             yield list(page.intents)

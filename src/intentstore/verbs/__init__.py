@@ -22,7 +22,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "questions": ("Questions", ("ready", "blocked", "search", "context", "history", "log", "watch")),
     "past": ("The past", ("diff", "undo", "blame", "timeline")),
     "merging": ("Copies that went apart", ("merge", "git-merge")),
-    "files": ("In and out", ("import", "export", "apply")),
+    "files": ("In and out", ("import", "export", "graph", "apply")),
     "texts": ("RTFS", ("parse", "fmt")),
     "care": ("The store", ("init", "backup", "restore", "copy", "compact", "convert", "replay", "stats")),
     "trust": ("Trust in it", ("verify", "seal", "prove", "repair", "migrate", "doctor")),

@@ -1,23 +1,25 @@
-"""Verbs that carry goals in and out of files: import, export, apply."""
+"""Verbs that carry goals in and out of files: import, export, graph, apply."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..codec import change_from, jsonable
 from ..ground.change import Change, Link, Put
 from ..ground.identity import utc_now
 from ..ground.types import UNSTORED, Intent
 from .declare import REASON, Argument, Result, Session, Verb, positional
-from .reading import resolve
+from .goals import FILTERS
+from .reading import read_filter, resolve
 
 if TYPE_CHECKING:
     from ..formats.arrivals import IfExists
     from ..graph.transaction import Transaction
 
 IMPORTS = ("auto", "jsonl", "beads", "ccos", "rtfs")
-EXPORTS = ("jsonl", "beads", "ccos", "rtfs", "mermaid", "dot", "graphml")
+EXPORTS = ("jsonl", "beads", "ccos", "rtfs", "mermaid", "dot", "graphml", "svg", "html")
+PICTURES = ("html", "svg", "mermaid", "dot", "graphml")
 
 
 def import_(session: Session, /, *, file: str, format: str, if_exists: IfExists) -> Result:
@@ -42,6 +44,22 @@ def export(
     target = session.target(file)
     with session.progress(f"exporting to {file}") as progress:
         done = export_from(graph, target, format=format, version=ccos_version, root=root, progress=progress)
+    return {"intents": done.intents, "edges": done.edges}
+
+
+def draw(session: Session, /, *, file: str, format: str | None = None, root: str | None = None, **given: Any) -> Result:
+    """Writes a picture of what a filter means, or of a goal and all below it; its kind by the file's name."""
+    from ..formats import export_from
+
+    graph = session.graph
+    where = read_filter(graph, given)
+    if root is not None:
+        top = resolve(graph, root, "root")
+        below = frozenset({top, *(intent.id for intent in graph.descendants(top))})
+        where = where.replace(ids=below if where.ids is None else below & where.ids)
+    kind = format or next((each for each in PICTURES if file.endswith(f".{each}")), "svg")
+    with session.progress(f"drawing {file}") as progress:
+        done = export_from(graph, session.target(file), format=kind, where=where, progress=progress)
     return {"intents": done.intents, "edges": done.edges}
 
 
@@ -124,6 +142,26 @@ VERBS = (
         about="Writes every intent and every edge. To standard output only the export itself is written; with --json\n"
         "its result then goes to standard error.",
         examples=("export goals.jsonl", "export - --format mermaid", "export backup.json --format ccos"),
+    ),
+    Verb(
+        "graph",
+        "draw the graph, or a part of it",
+        draw,
+        "exported",
+        (
+            positional("file", "the file; - is standard output"),
+            Argument("format", "what to draw; by the file's name when left out, else svg", choices=PICTURES),
+            Argument("root", "this goal and all below it", metavar="ID"),
+            *FILTERS,
+        ),
+        about="Draws trees of subgoals from left to right and the other relations as curves. What is settled, with\n"
+        "nothing open below, is one dashed box, so that thousands of goals can be read. The page and the picture\n"
+        "need nothing else and run nothing.",
+        examples=(
+            "graph goals.html",
+            "graph - --root 019a2f --format mermaid",
+            "graph open.svg --status active,executing",
+        ),
     ),
     Verb(
         "apply",
