@@ -22,6 +22,7 @@ from intentstore.ground.errors import AlreadyThere, FieldInvalid, IntentMissing,
 from intentstore.ground.values import Map, freeze, freeze_map
 from tests import ccos_files as ccos
 from tests import invented
+from tests.postgres_server import new_database
 
 ODD = ccos.ODD
 
@@ -77,16 +78,19 @@ def test_a_backup_of_every_combination_of_fields_comes_back_equal(graph: IntentG
         )
 
 
-@pytest.mark.parametrize("url", ["memory:", "file:{}/store", "sqlite:{}/goals.db"])
+@pytest.mark.parametrize(
+    "url", ["memory:", "file:{}/store", "file:{}/store?encoding=rtfs", "sqlite:{}/goals.db", "postgresql"]
+)
 def test_a_backup_comes_back_equal_from_every_storage_and_across_them(url: str, tmp_path: Path) -> None:
-    document = ccos.many(120, seed=7)
-    with open_graph(url.format(tmp_path)) as graph:
+    document = ccos.many(seed=7)
+    url = new_database() if url == "postgresql" else url.format(tmp_path)
+    with open_graph(url) as graph:
         bring(graph, document)
         assert spelled(out(graph)) == spelled(document)
         lines = io.BytesIO()
         export_from(graph, lines, format="jsonl")
         there = {id: encode_intent(graph.intent(id).replace(revision=0)) for id in ids(graph)}
-    with open_graph(url.format(tmp_path)) as again, open_graph("memory:") as other:
+    with open_graph(url) as again, open_graph("memory:") as other:
         if url != "memory:":
             assert spelled(out(again)) == spelled(document)
         lines.seek(0)

@@ -15,9 +15,10 @@ import pytest
 from examples import governance, orchestrator
 from intentstore import Intent, IntentGraph, IntentStatus, Put, open_graph
 from tests.fleet_worker import OPEN
+from tests.postgres_server import new_database
 
 WORKER = Path(__file__).with_name("fleet_worker.py")
-URLS = {"file": "file:{}/store", "sqlite": "sqlite:{}/goals.db"}
+URLS = {"file": "file:{}/store", "sqlite": "sqlite:{}/goals.db", "postgresql": ""}
 TASKS = 200
 DEADLINE_S = 120
 
@@ -27,7 +28,7 @@ Begin = Callable[[str, str, str], Process]
 
 @pytest.fixture(params=URLS)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return URLS[request.param].format(tmp_path)
+    return URLS[request.param].format(tmp_path) or new_database()
 
 
 @pytest.fixture

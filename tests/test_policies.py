@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -20,6 +22,7 @@ from intentstore.graph.proposed import Proposed
 from intentstore.ground.errors import Conflict, FieldInvalid, Invalid, TransitionRefused
 from intentstore.ground.query import Walk
 from intentstore.ground.values import Map
+from tests.postgres_server import new_database
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 URGENT = Require(needs="approver", when=When(acts={"store", "update"}, where=IntentFilter(priority_min=90)))  # type: ignore[arg-type]
@@ -39,8 +42,14 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["memory:shared", "file:{}/goals", "sqlite:{}/goals.db"])
+_URLS = ("memory:shared", "file:{}/goals", "sqlite:{}/goals.db")
+on_every_storage = pytest.mark.parametrize("url", [*_URLS, "postgresql"], indirect=True)
+
+
+@pytest.fixture(params=_URLS)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "postgresql":
+        return new_database()
     return str(request.param).format(tmp_path) + (str(tmp_path) if request.param.startswith("memory") else "")
 
 
@@ -101,6 +110,7 @@ def _import(graph: IntentGraph) -> None:
     import_into(graph, io.BytesIO(b'{"id": "x", "title": "x", "priority": 0}\n'), format="beads")  # that is 100
 
 
+@on_every_storage
 @pytest.mark.parametrize("way", [_store, _update, _raw, _transaction, _and_drop_the_policy, _up_and_down, _import])
 def test_an_approver_is_demanded_whichever_way_it_comes(
     graph: IntentGraph, url: str, way: Callable[[IntentGraph], None]
@@ -136,6 +146,7 @@ def test_an_undo_brings_no_approval_back(graph: IntentGraph) -> None:
     assert graph.intent("x").priority == 95
 
 
+@on_every_storage
 def test_two_processes_cannot_slip_past_a_policy_together(url: str) -> None:
     graphs = [open_graph(url, actor=f"p{n}") for n in range(2)]
     graphs[0].define_policy("few", MostParents(1))
@@ -158,6 +169,47 @@ def test_two_processes_cannot_slip_past_a_policy_together(url: str) -> None:
     assert len(graphs[0].parents("child")) == 1
     for graph in graphs:
         graph.close()
+
+
+_CLIMBER = """
+import sys
+from intentstore import Intent, PolicyRefused, open_graph
+with open_graph(sys.argv[1], actor=sys.argv[2]) as graph:
+    for number in range(10_000):
+        try:
+            low = graph.store(Intent(goal="x", priority=89))
+            graph.update(low.replace(priority=95))
+        except PolicyRefused as refused:
+            print(number, refused.policy, flush=True)
+            sys.exit()
+        if number == 3:
+            print("climbing", flush=True)
+"""
+
+
+@on_every_storage
+def test_two_other_processes_do_not_slip_past_a_policy_that_comes_while_they_write(url: str) -> None:
+    if url.startswith("memory:"):
+        pytest.skip("not run: memory belongs to one process")
+    with open_graph(url, actor="kernel") as graph:
+        command = [sys.executable, "-c", _CLIMBER, url]
+        climbers = [subprocess.Popen([*command, f"p{n}"], stdout=subprocess.PIPE, text=True) for n in range(2)]
+        for climber in climbers:
+            assert climber.stdout is not None
+            assert climber.stdout.readline() == "climbing\n"
+        graph.define_policy("urgent", URGENT)
+        assert [climber.communicate(timeout=60)[0].split()[1] for climber in climbers] == ["urgent", "urgent"]
+        commits = list(graph.entries())
+        (defined,) = (at for at, commit in enumerate(commits) if commit.actor == "kernel")
+        high = [
+            at
+            for at, commit in enumerate(commits)
+            for change in commit.changes
+            if type(change) is Put and change.intent.priority >= 90
+        ]
+        assert len(high) >= 8
+        assert max(high) < defined
+        assert graph.verify().ok
 
 
 def test_a_history_that_kept_its_policies_is_restored_and_copied(graph: IntentGraph, tmp_path: Path) -> None:
@@ -433,6 +485,7 @@ def test_a_cascade_that_breaks_a_policy_refuses_the_whole_commit(graph: IntentGr
     assert statuses(graph, "p", "a") == ["active", "active"]
 
 
+@on_every_storage
 def test_two_last_subgoals_completed_at_once_complete_the_parent(url: str) -> None:
     graphs = [open_graph(url, actor=f"p{n}") for n in range(2)]
     graphs[0].define_policy("up", Cascade(what="complete_parents"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -457,7 +458,11 @@ def test_strict_is_the_default_everywhere() -> None:
 # --- threads ---
 
 
-def test_one_value_is_read_by_many_threads_at_once() -> None:
+@pytest.mark.parametrize("build", ["with the GIL", "free-threaded"])
+def test_one_value_is_read_by_many_threads_at_once(build: str) -> None:
+    here = "with the GIL" if getattr(sys, "_is_gil_enabled", lambda: True)() else "free-threaded"
+    if build != here:
+        pytest.skip(f"not run: this Python is not {build}")
     graph = freeze({f"k{n}": [n, {"deep": [Keyword("x"), Code("(f)"), n * 1.5]}] for n in range(200)}, "graph")
     text = print(graph)
     failures: list[BaseException] = []

@@ -17,6 +17,7 @@ from intentstore.formats import FORMATS, Imported, export_from, import_into
 from intentstore.ground.errors import AlreadyThere, CycleRefused, FieldInvalid, IntentStoreError, RtfsSyntaxError
 from intentstore.ground.values import freeze_map
 from tests import invented
+from tests.postgres_server import new_database
 
 ODD = invented.ODD
 
@@ -93,12 +94,14 @@ def filled(graph: IntentGraph) -> IntentGraph:
 
 
 @pytest.mark.parametrize("format", FULL)
-@pytest.mark.parametrize("url", ["memory:", "file:{}/store", "sqlite:{}/goals.db"])
+@pytest.mark.parametrize(
+    "url", ["memory:", "file:{}/store", "file:{}/store?encoding=rtfs", "sqlite:{}/goals.db", "postgresql"]
+)
 def test_every_format_and_storage_gives_the_same_graph_back(url: str, format: str, tmp_path: Path) -> None:
     with open_graph("memory:") as first:
         filled(first)
         data = out(first, format)
-        with open_graph(url.format(tmp_path)) as second:
+        with open_graph(new_database() if url == "postgresql" else url.format(tmp_path)) as second:
             bring(second, data)
             if format != "ccos":
                 assert content(second) == content(first)

@@ -1,4 +1,4 @@
-"""The four storages side by side: whatever is done, they give the same commits, states, pages, hits and errors."""
+"""The storages side by side: whatever is done, they give the same commits, states, pages, hits and errors."""
 
 from __future__ import annotations
 
@@ -33,13 +33,14 @@ _SORTS = ("-priority", "goal", "updated_at", "connections")
 
 
 class SideBySide:
-    """All four as one storage: the first commits, the others repeat its commit, and every answer must be the same."""
+    """All as one storage, the file store in both encodings: the first commits, the rest repeat it, answers are one."""
 
     capabilities = Capabilities(persistent=True, multi_process=True, searches_text=True)
 
     def __init__(self, place: Path) -> None:
         self.all: list[Any] = [
             FileStorage(place / "store"),
+            FileStorage(place / "rtfs", encoding="rtfs"),
             SqliteStorage(place / "goals.db"),
             PostgresStorage(PLACES.url(place)),
             MemoryStorage(str(place)),
@@ -123,7 +124,7 @@ def _said(ask: Callable[[Any], Any], storage: Any) -> Any:
         return error
 
 
-def test_in_any_order_of_acts_the_four_agree() -> None:
+def test_in_any_order_of_acts_they_agree() -> None:
     run_state_machine_as_test(
         machine_for(SideBySide),
         settings=settings(

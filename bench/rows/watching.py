@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from queue import SimpleQueue
@@ -16,7 +16,7 @@ from intentstore import Closed, open_graph
 
 from ..measure import Pair, Row, Target
 from ..samples import SEED
-from ..setting import Kind, Setting
+from ..setting import Setting, fill
 
 _LONGEST_PAUSE_S = 0.05
 
@@ -32,8 +32,8 @@ with open_graph(sys.argv[1]) as graph:
 
 
 @contextmanager
-def _watch(setting: Setting, kind: Kind) -> Iterator[Pair]:
-    url, came, pauses = setting.store(kind, setting.few), SimpleQueue[int](), Random(SEED)
+def _watch(setting: Setting, place: Callable[[Setting], str]) -> Iterator[Pair]:
+    url, came, pauses = place(setting), SimpleQueue[int](), Random(SEED)
     with (
         open_graph(url) as graph,
         subprocess.Popen(
@@ -74,13 +74,26 @@ def _watch(setting: Setting, kind: Kind) -> Iterator[Pair]:
     watching.join()
 
 
+def _database(setting: Setting) -> str:
+    url = setting.database()
+    with open_graph(url) as graph:
+        fill(graph, setting.few)
+    return url
+
+
+_PLACES: dict[str, tuple[Callable[[Setting], str], float]] = {
+    "file": (lambda setting: setting.store("file", setting.few), 0.05),
+    "sqlite": (lambda setting: setting.store("sqlite", setting.few), 0.05),
+    "postgresql": (_database, 0.02),
+}
+
 ROWS = tuple(
     Row(
         name=f"watch/{kind}",
         floor="a line through a pipe from that process",
         ours="from the writer's acknowledgement to the watch in this process",
-        target=Target(0.05, "p99"),
-        prepare=partial(_watch, kind=kind),
+        target=Target(within, "p99"),
+        prepare=partial(_watch, place=place),
     )
-    for kind in ("file", "sqlite")
+    for kind, (place, within) in _PLACES.items()
 )
