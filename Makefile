@@ -9,7 +9,7 @@ SEED ?= 1
 # ARGS, ROWS and N reach the program in its environment, as all variables named on make's command line do.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults fuzz lint types bench bench-quality lock clean
+.PHONY: help demo test faults fuzz lint types bench bench-compare bench-scale bench-quality lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -42,8 +42,14 @@ lint: .venv/.dev ## style, layout and floors
 types: .venv/.dev ## mypy --strict
 	$(PY) -m mypy $(foreach dir,src tests bench demo examples docs/examples,$(if $(wildcard $(dir)/*.py $(dir)/*/*.py),$(dir)))
 
-bench: .venv/.dev ## measurements (ROWS= N= choose their size)
+bench: .venv/.bench ## measurements (ROWS= N= choose their size; ARGS=--write-docs writes docs/performance.md)
 	@$(PY) -m bench $(ARGS)
+
+bench-compare: .venv/.bench ## the same rows at another revision, in turn with these (BASE= the revision, ROWS= N=)
+	@$(PY) -m bench.compare $(ARGS)
+
+bench-scale: .venv/.bench ## what 1,000 to 1,000,000 intents cost, longer (N= the most; ARGS=--write-docs)
+	@$(PY) -m bench.scale $(ARGS)
 
 bench-quality: .venv/.dev ## how good answers are, on real goals; writes docs/quality.md
 	@$(PY) -m bench.quality --write-docs
@@ -53,7 +59,7 @@ clean: ## forget the environment and all caches
 	    .pytest_cache .ruff_cache build dist
 
 # --------------------------------------------------------------------------------------------------------------- set-up
-# The stamps .run (to run), .dev (to develop) and .fuzz are made under a lock, by a second make that looks at them anew: two
+# The stamps .run (to run), .dev (to develop), .fuzz and .bench are made under a lock, by a second make that looks at them anew: two
 # words begun at once on a fresh clone share one set-up. The kernel drops the lock with its holder, however that ends.
 
 define CHECK
@@ -99,7 +105,8 @@ ifndef SETUP_LOCKED
 .venv/.run: requirements/run.txt
 .venv/.dev: requirements/run.txt requirements/dev.txt requirements/semantic.txt pyproject.toml
 .venv/.fuzz: requirements/fuzz.txt .venv/.dev
-.venv/.run .venv/.dev .venv/.fuzz:
+.venv/.bench: requirements/bench.txt .venv/.dev
+.venv/.run .venv/.dev .venv/.fuzz .venv/.bench:
 	@command -v "$(PYTHON)" >/dev/null || { echo "intentstore needs Python 3.11 or newer; there is no $(PYTHON)." >&2; exit 1; }
 	@$(PYTHON) -c "$$CHECK"
 	@$(PYTHON) -c "$$LOCKED" $(MAKE) -s --no-print-directory SETUP_LOCKED=1 $@
@@ -130,6 +137,15 @@ endif
 	@$(PIP) --require-hashes -r requirements/fuzz.txt $(TIDY)
 	@mv .venv/.begun $@
 
+# A peer that cannot be had is a row that says so; the server from npm most of all.
+.venv/.bench: requirements/bench.txt .venv/.dev
+	@echo "Setting up .venv: the peers to measure against."
+	@$(BEGIN)
+	@$(PIP) --require-hashes -r requirements/bench.txt $(TIDY)
+	@! command -v npm >/dev/null || npm install --silent --no-audit --no-fund --ignore-scripts --prefix .venv/peers \
+	    @modelcontextprotocol/server-memory@2026.8.31 || echo "npm gave no memory server: its rows are not run." >&2
+	@mv .venv/.begun $@
+
 endif
 
 # ----------------------------------------------------------------------------------------------------------------- lock
@@ -151,5 +167,6 @@ lock: ## renew requirements/*.txt from pyproject.toml (UPGRADE=1: to the newest 
 	$(COMPILE) --group dev -c requirements/run.txt -o requirements/dev.txt && \
 	printf '%s\n' numpy safetensors tokenizers wordllama | $(SEMANTIC) -o requirements/semantic.txt && \
 	$(LOCK) --group fuzz -o requirements/fuzz.txt && \
-	if grep -nE 'http|file:|--(index|extra-index|find-links)' requirements/*.txt; then \
+	$(COMPILE) --group bench -c requirements/dev.txt -o requirements/bench.txt && \
+	if grep -nE 'https?:|file:|--(index|extra-index|find-links)' requirements/*.txt; then \
 	    echo "An address got into the lock." >&2; exit 1; fi

@@ -7,6 +7,7 @@ history, no validation, no chain of digests: that is what the ratio shows the pr
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -134,3 +135,31 @@ def write_all(path: Path, samples: Sequence[Intent]) -> None:
             file.write(b"\n")
         file.flush()
         os.fdatasync(file.fileno())
+
+
+class GroupCommit:
+    """Appends by many threads, one sync for all that have written: who finds nobody syncing syncs for the others."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._turn, self._count = threading.Condition(), threading.Lock()
+        self._written = self._synced = 0
+        self._syncing = False
+
+    def append(self, line: bytes) -> None:
+        """Returns when the line is durable."""
+        with self._count:
+            os.write(self._fd, line)
+            self._written += 1
+            mine = self._written
+        with self._turn:
+            while self._synced < mine and self._syncing:
+                self._turn.wait()
+            if self._synced >= mine:
+                return
+            self._syncing = True
+        upto = self._written
+        os.fdatasync(self._fd)
+        with self._turn:
+            self._synced, self._syncing = upto, False
+            self._turn.notify_all()

@@ -20,23 +20,34 @@ Side = Callable[[], float]
 """Does the work once and returns the seconds that one operation of it took."""
 
 
+_FEWEST = 3
+
+
+class Absent(Exception):
+    """Raised by a row whose peer is not there."""
+
+
 class Pair(msgspec.Struct, frozen=True):
     """The two sides of a row, made ready."""
 
     floor: Side
     ours: Side
+    each: list[float] = []
+    """Where our side puts the seconds of single calls, when one measurement is of many at once."""
 
 
 class Target(msgspec.Struct, frozen=True):
-    """What a row must not exceed: the median ratio, our median in seconds, or our 99th percentile in seconds."""
+    """What a row must not exceed: the median ratio (to a floor or a peer), our median or 99th percentile in seconds."""
 
     most: float
-    of: Literal["ratio", "median", "p99"] = "ratio"
+    of: Literal["ratio", "peer", "median", "p99"] = "ratio"
 
     def __str__(self) -> str:
         match self.of:
             case "ratio":
                 return f"≤ {self.most:g} x floor"
+            case "peer":
+                return f"≤ {self.most:g} x peer"
             case "median":
                 return f"≤ {seconds(self.most)}"
             case "p99":
@@ -52,7 +63,7 @@ class Row(msgspec.Struct, frozen=True):
     target: Target
     prepare: Callable[[Setting], AbstractContextManager[Pair]]
     rounds: int = 200
-    """The most rounds; a setting may ask for fewer."""
+    """The most rounds; a setting may ask for fewer, or have less time."""
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -63,46 +74,57 @@ class Figure(msgspec.Struct, frozen=True):
     rounds: int = 0
     floor: float = 0.0
     ours: float = 0.0
+    p50: float = 0.0
     p99: float = 0.0
     ratio: float = 0.0
     ratio_low: float = 0.0
     ratio_high: float = 0.0
     met: bool = False
     error: str = ""
+    absent: bool = False
+    """The row was not run because a peer is not installed."""
 
 
 def measure(row: Row, setting: Setting) -> Figure:
     """Returns what the row measured. What goes wrong on the way is the figure's ``error``."""
     try:
         with row.prepare(setting) as pair:
-            floor, ours = _alternate(pair, min(row.rounds, setting.rounds))
+            floor, ours = _alternate(pair, min(row.rounds, setting.rounds), setting.seconds)
+    except Absent as error:
+        return Figure(row.name, str(row.target), error=f"not run: {error}", absent=True)
     except Exception as error:  # noqa: BLE001  one broken row leaves the others
         return Figure(row.name, str(row.target), error=f"{type(error).__name__}: {error}")
-    return _figure(row, floor, ours)
+    return _figure(row, floor, ours, pair.each)
 
 
-def _alternate(pair: Pair, rounds: int) -> tuple[list[float], list[float]]:
+def _alternate(pair: Pair, rounds: int, most: float) -> tuple[list[float], list[float]]:
     pair.floor()
     pair.ours()
+    pair.each.clear()
     gc.collect()
     floor, ours = [], []
-    for _ in range(rounds):
+    begun = time.perf_counter()
+    for done in range(rounds):
+        if done >= _FEWEST and time.perf_counter() - begun > most:
+            break
         floor.append(pair.floor())
         ours.append(pair.ours())
     return floor, ours
 
 
-def _figure(row: Row, floor: list[float], ours: list[float]) -> Figure:
+def _figure(row: Row, floor: list[float], ours: list[float], each: list[float]) -> Figure:
     ratios = [mine / least for least, mine in zip(floor, ours, strict=True)]
     low, ratio, high = _quartiles(ratios)
-    median, p99 = statistics.median(ours), sorted(ours)[int(0.99 * (len(ours) - 1))]
-    judged = {"ratio": ratio, "median": median, "p99": p99}[row.target.of]
+    single = sorted(each or ours)
+    median, p99 = statistics.median(ours), single[int(0.99 * (len(single) - 1))]
+    judged = {"ratio": ratio, "peer": ratio, "median": median, "p99": p99}[row.target.of]
     return Figure(
         name=row.name,
         target=str(row.target),
         rounds=len(ours),
         floor=statistics.median(floor),
         ours=median,
+        p50=statistics.median(single),
         p99=p99,
         ratio=ratio,
         ratio_low=low,

@@ -21,8 +21,8 @@ _TOGETHER = 1000
 class Setting:
     """A run: ``n`` intents in the large stores, a hundredth of them in the small ones."""
 
-    def __init__(self, folder: Path, *, n: int = 100_000, rounds: int = 200) -> None:
-        self.folder, self.n, self.rounds = folder, n, rounds
+    def __init__(self, folder: Path, *, n: int = 100_000, rounds: int = 200, seconds: float = 60.0) -> None:
+        self.folder, self.n, self.rounds, self.seconds = folder, n, rounds, seconds
         self.kept = ExitStack()
         self._urls: dict[tuple[Kind, int], str] = {}
         self._floors: dict[int, Path] = {}

@@ -189,7 +189,7 @@ def test_no_recursion_limit_is_moved_and_nothing_is_unpickled() -> None:
 
 def test_the_locks_name_no_address() -> None:
     for path in sorted((ROOT / "requirements").glob("*.txt")):
-        found = re.search(r"http|file:|--index|--extra-index|--find-links", path.read_text())
+        found = re.search(r"https?:|file:|--index|--extra-index|--find-links", path.read_text())
         assert found is None, f"{path.name} holds an address: {found}"
 
 
