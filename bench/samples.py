@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from intentstore import Intent, IntentStatus, Map
 
+Sample = Intent
 SEED = 20260101
 STATUSES = tuple(IntentStatus)
 _BEGIN = datetime(2026, 1, 1, 0, 0, 0, 7, tzinfo=UTC)

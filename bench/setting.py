@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from intentstore import IntentGraph, open_graph
 from tests import postgres_server
@@ -14,6 +15,7 @@ from . import floors
 from .samples import intents
 
 Kind = Literal["memory", "file", "sqlite"]
+T = TypeVar("T")
 KINDS: tuple[Kind, ...] = ("memory", "file", "sqlite")
 _TOGETHER = 1000
 
@@ -26,6 +28,7 @@ class Setting:
         self.kept = ExitStack()
         self._urls: dict[tuple[Kind, int], str] = {}
         self._floors: dict[int, Path] = {}
+        self._made: dict[str, Any] = {}
         self._fresh = 0
         self._server: postgres_server.Server | None = None
         self._databases: dict[tuple[str, int], str] = {}
@@ -56,6 +59,13 @@ class Setting:
                 graph.close()
             self._urls[kind, n] = url
         return self._urls[kind, n]
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """Returns what was made under this name before, or makes it."""
+        if name not in self._made:
+            self._made[name] = make()
+        made: T = self._made[name]
+        return made
 
     # --- PostgreSQL ---
 

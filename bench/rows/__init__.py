@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from ..measure import Row
 from . import (
+    agents,
     asking,
     awaited,
     cold,
+    concurrent,
     fleet,
     get,
     importing,
@@ -14,6 +16,7 @@ from . import (
     merging,
     opening,
     past,
+    peers,
     postgres,
     relations,
     seed,
@@ -39,6 +42,9 @@ ROWS: tuple[Row, ...] = (
     *cold.ROWS,
     *awaited.ROWS,
     *watching.ROWS,
+    *concurrent.ROWS,
+    *agents.ROWS,
+    *peers.ROWS,
 )
 
 
