@@ -47,5 +47,10 @@ def sample(at: int, chance: random.Random) -> Intent:
     )
 
 
+def words(chance: random.Random, length: int) -> str:
+    """Returns a text of about so many characters."""
+    return _text(chance, max(1, length // 8))[: max(1, length)].strip() or "x"
+
+
 def _text(chance: random.Random, words: int) -> str:
     return " ".join(chance.choices(_WORDS, k=words))

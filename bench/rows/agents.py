@@ -52,11 +52,13 @@ def _turn(graph: IntentGraph, top: str, agent: str) -> None:
     told = graph.store(Intent(goal=f"A piece of work for {agent}"))
     claimed = graph.claim(told.id, owner=agent, lease_s=600)
     assert claimed is not None
-    graph.update(claimed.replace(priority=7))
-    graph.link(told.id, "related_to", top)
-    graph.ready(limit=5)
-    graph.context(focus=[told.id], budget_tokens=1000)
-    graph.complete(told.id)
+    assert claimed.claim is not None
+    holder = graph.acting(actor=agent, token=claimed.claim.token)
+    holder.update(claimed.replace(priority=7))
+    holder.link(told.id, "related_to", top)
+    holder.ready(limit=5)
+    holder.context(focus=[told.id], budget_tokens=1000)
+    holder.complete(told.id)
 
 
 ROWS = tuple(

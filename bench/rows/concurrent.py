@@ -36,25 +36,32 @@ def together(work: Sequence[Callable[[], object]], each: list[float], calls: int
     """Returns a side in which every caller does its work ``calls`` times at once; ``each`` gets the single times."""
 
     def side() -> float:
-        start = threading.Barrier(len(work) + 1)
-        threads = [threading.Thread(target=_again, args=(act, start, each, calls)) for act in work]
+        start, wrong = threading.Barrier(len(work) + 1), list[BaseException]()
+        threads = [threading.Thread(target=_again, args=(act, start, each, calls, wrong)) for act in work]
         for thread in threads:
             thread.start()
         start.wait()
         with watching() as watch:
             for thread in threads:
                 thread.join()
+        if wrong:
+            raise wrong[0]
         return watch.seconds / (len(work) * calls)
 
     return side
 
 
-def _again(act: Callable[[], object], start: threading.Barrier, each: list[float], calls: int) -> None:
+def _again(
+    act: Callable[[], object], start: threading.Barrier, each: list[float], calls: int, wrong: list[BaseException]
+) -> None:
     start.wait()
-    for _ in range(calls):
-        with watching() as watch:
-            act()
-        each.append(watch.seconds)
+    try:
+        for _ in range(calls):
+            with watching() as watch:
+                act()
+            each.append(watch.seconds)
+    except Exception as error:  # noqa: BLE001  told by who waits for the thread
+        wrong.append(error)
 
 
 # --- threads ---
