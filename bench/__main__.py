@@ -25,7 +25,7 @@ def main(words: Sequence[str] | None = None) -> int:
         return 2
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="bench-", dir=asked.dir, ignore_cleanup_errors=True) as name:
-        setting = Setting(Path(name), n=asked.n, rounds=asked.rounds)
+        setting = Setting(Path(name), n=asked.n, rounds=asked.rounds, seconds=asked.seconds)
         with setting.kept:
             for row in rows:
                 if sys.stderr.isatty():
@@ -40,8 +40,10 @@ def main(words: Sequence[str] | None = None) -> int:
             if len(rows) < len(ROWS):
                 print("The page holds every row: --write-docs goes without --rows.", file=sys.stderr)
                 return 2
-            asked.docs.write_text(report.page(figures, rows, n=asked.n, folder=setting.folder), encoding="utf-8")
-    return 1 if any(figure.error for figure in figures) else 0
+            told = report.section(figures, rows, n=asked.n, folder=setting.folder)
+            page = report.put_between(asked.docs.read_text(encoding="utf-8"), "rows", told)
+            asked.docs.write_text(page, encoding="utf-8")
+    return 1 if any(figure.error and not figure.absent for figure in figures) else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -49,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rows", default=os.environ.get("ROWS", ""), help="names or families, with commas between")
     parser.add_argument("--n", type=_positive, default=os.environ.get("N") or "100000", help="intents in a large store")
     parser.add_argument("--rounds", type=_positive, default="200", help="the most rounds of a row")
+    parser.add_argument("--seconds", type=float, default=4.0, help="the most seconds of a row's rounds")
     parser.add_argument("--json", metavar="FILE", help="write the figures there")
     parser.add_argument("--write-docs", action="store_true", help="write docs/performance.md")
     parser.add_argument("--docs", type=Path, default=report.DOCS, help=argparse.SUPPRESS)
