@@ -1,4 +1,4 @@
-"""``python -m bench.fit FILE``: reads a real graph (goals as beads exports them) and writes its figures, bench/shape.json.
+"""``python -m bench.fit FILE``: reads a real graph (goals as beads exports them), writes its figures: bench/shape.json.
 
 Lengths and fan-outs are eleven quantiles, from the least to the most; mixes are shares. No text is kept.
 """
@@ -39,7 +39,7 @@ def fitted(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def _quantiles(numbers: Iterable[int]) -> list[int]:
     ordered = sorted(numbers)
-    return [ordered[at * (len(ordered) - 1) // 10] for at in range(11)]
+    return [ordered[at * (len(ordered) - 1) // 10] for at in range(11)] if ordered else [1] * 11
 
 
 def _mix(words: Iterable[str]) -> dict[str, float]:

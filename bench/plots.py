@@ -19,13 +19,13 @@ def loglog(title: str, lines: Mapping[str, Points]) -> str:
     points = [point for line in lines.values() for point in line] or [(1, 1.0)]
     across = _axis([n for n, _ in points], _LEFT, _WIDTH - 100)
     up = _axis([cost for _, cost in points], _HEIGHT - _FOOT, _TOP)
-    drawn = [_text(_LEFT, 18, f"{title}: cost against size", "start", "bold"), *_grid(points, across, up)]
+    drawn = [_text(_LEFT, 18, f"{title}: cost against size", "start", "bold"), *_grid(across, up)]
     for at, (name, line) in enumerate(lines.items()):
         drawn += _line(name, [(across(n), up(cost)) for n, cost in line], _COLOURS[at % len(_COLOURS)], at)
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif" '
-            'font-size="12">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif">',
+            "<style>text{font-size:12px}</style>",
             '<rect width="100%" height="100%" fill="#fff"/>',
             *drawn,
             "</svg>\n",
@@ -46,7 +46,7 @@ class _axis:  # noqa: N801  used as the function it is
         return self._low + share * (self._high - self._low)
 
 
-def _grid(points: Points, across: _axis, up: _axis) -> list[str]:
+def _grid(across: _axis, up: _axis) -> list[str]:
     drawn = []
     for power in range(across.least, across.most + 1):
         x = across(10.0**power)

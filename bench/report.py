@@ -81,7 +81,7 @@ _LIBRARIES = (
 
 def _version(name: str) -> str:
     try:
-        return metadata.version(name)
+        return metadata.version(name)  # noqa: TID251  no command starts here
     except metadata.PackageNotFoundError:
         return ""
 
@@ -128,7 +128,7 @@ def section(figures: Sequence[Figure], rows: Sequence[Row], *, n: int, folder: P
     peers = [figure for figure in figures if figure.name.startswith("peer/")]
     run = [figure for figure in own if not figure.error]
     lines = [
-        f"N = {n:,} intents of about 1 KB, seeded. Machine: {described(folder)}. "
+        f"N = {n:,} intents of about 1 KB, seeded. Machine: {described(folder)}.",
         f"{sum(figure.met for figure in own)} of {len(own)} targets met.",
         markdown(_HEADER, [cells(figure) for figure in own], right=range(1, 5)),
         "Callers at once: commits a second of all together, and what a single call of ours takes.",

@@ -1,4 +1,4 @@
-"""``python -m bench.scale``: what 1,000 to 1,000,000 intents with two edges each cost on every storage; docs/scale.json.
+"""``python -m bench.scale``: what 1,000 to 1,000,000 intents with two edges each cost on every storage.
 
 Each size of each storage is built by one process and measured by another, which starts with nothing in memory. Times
 are medians of a process of its own and no ratios: what counts is how a cost grows, its exponent in the size.
@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -100,7 +99,7 @@ def _lines(found: Sequence[Scaled]) -> Iterator[tuple[str, ...]]:
             if not known:
                 continue
             growth = known[-1][1] / known[0][1]
-            power = f"{exponent(*zip(*known, strict=True)):+.2f}" if len(known) > 1 else ""  # type: ignore[arg-type]
+            power = f"{exponent(*zip(*known, strict=True)):+.2f}" if len(known) > 1 else ""
             flat = ("met" if growth <= FLAT_MOST else "missed") if name in FLAT and len(known) > 1 else ""
             yield (storage, name, *_padded([seconds(cost) for cost in costs]), power, f"{growth:.2f}", flat)
 
@@ -158,7 +157,9 @@ def section(found: Sequence[Scaled], folder: Path) -> str:
 def write(found: Sequence[Scaled], folder: str | None, docs: Path) -> None:
     """Writes the section of the page, the figures beside it and the plots."""
     place = Path(folder or tempfile.gettempdir())
-    docs.write_text(report.put_between(docs.read_text(encoding="utf-8"), "scale", section(found, place)), encoding="utf-8")
+    docs.write_text(
+        report.put_between(docs.read_text(encoding="utf-8"), "scale", section(found, place)), encoding="utf-8"
+    )
     docs.with_name(FIGURES.name).write_bytes(_json(found, folder))
     (docs.parent / "plots").mkdir(exist_ok=True)
     for name in plots.DRAWN:
@@ -174,7 +175,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--n", type=int, default=os.environ.get("N") or "1000000", help="the most intents")
     parser.add_argument("--storages", default=os.environ.get("STORAGES") or ",".join(STORAGES))
     parser.add_argument("--json", metavar="FILE", help="write the figures there")
-    parser.add_argument("--write-docs", action="store_true", help="write docs/performance.md, docs/scale.json, docs/plots")
+    parser.add_argument(
+        "--write-docs", action="store_true", help="write docs/performance.md, docs/scale.json, docs/plots"
+    )
     parser.add_argument("--docs", type=Path, default=report.DOCS, help=argparse.SUPPRESS)
     parser.add_argument("--dir", help="the folder to measure in; the system's for temporary files if not given")
     return parser

@@ -71,15 +71,16 @@ def build(url: str, n: int) -> dict[str, object]:
     from intentstore import open_graph
 
     with open_graph(url) as graph:
-        told = _filled(graph, n)
-    return told
+        return _filled(graph, n)
 
 
 def measure(url: str, n: int, folder: Path, bare: int) -> dict[str, object]:
     """Measures a store that was built, from its opening on. What stays in memory is built here."""
     from intentstore import open_graph
 
-    with open_graph(_beside(url, folder), graph="warm"):  # what a first opening imports is the business of the cold rows
+    with open_graph(
+        _beside(url, folder), graph="warm"
+    ):  # what a first opening imports is the business of the cold rows
         pass
     begun = time.perf_counter()
     graph = open_graph(url)

@@ -1,4 +1,4 @@
-"""Graphs of any size in the shape of a real one: its figures stand in shape.json (`python -m bench.fit` fits them anew).
+"""Graphs of any size in the shape of a real one, whose figures stand in shape.json (`python -m bench.fit` fits anew).
 
 Lengths of texts, mix of statuses, priorities and edges, and children of a goal are the real ones. Edges are two for
 each intent, more than in the real graph, so that what walks them has something to do.

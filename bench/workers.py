@@ -92,7 +92,9 @@ def _insert(where: str, stack: ExitStack) -> Callable[[], object]:
     connection = floors.open_database(Path(where))
     stack.callback(connection.close)
     connection.set_busy_timeout(60_000)
-    rows = ((f"{os.getpid()}-{at}-{intent.id}", *floors.row(intent)[1:]) for at, intent in enumerate(cycle(intents(100))))
+    rows = (
+        (f"{os.getpid()}-{at}-{intent.id}", *floors.row(intent)[1:]) for at, intent in enumerate(cycle(intents(100)))
+    )
 
     def insert() -> None:
         connection.execute("BEGIN IMMEDIATE")

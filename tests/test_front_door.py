@@ -37,6 +37,43 @@ def test_the_version_is_told_without_a_graph() -> None:
         assert f"'{heavy}'" not in loaded
 
 
+_LEFT_OUT = {
+    "--version": (
+        "msgspec",
+        "apsw",
+        "psycopg",
+        "rich",
+        "asyncio",
+        "hashlib",
+        "intentstore.graph",
+        "intentstore.storage",
+    ),
+    "show": (
+        "psycopg",
+        "rich",
+        "asyncio",
+        "numpy",
+        "concurrent.futures",
+        "intentstore.storage.postgres",
+        "intentstore.rtfs",
+    ),
+}
+
+
+@pytest.mark.parametrize("verb", _LEFT_OUT)
+def test_a_command_loads_only_what_it_uses(verb: str, tmp_path: Path) -> None:
+    url = f"sqlite:{tmp_path}/goals.db"
+    with open_graph(url) as graph:
+        graph.store(Intent(id="a", goal="A"))
+    words = ["--version"] if verb == "--version" else ["--store", url, "show", "a"]
+    asked = "import sys, runpy, atexit; sys.argv[1:] = %r; atexit.register(lambda: print(sorted(sys.modules)));"
+    asked = f"{asked % words} runpy.run_module('intentstore', run_name='__main__')"
+    loaded = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout
+    listed = loaded.splitlines()[-1]
+    assert "'intentstore.cli'" in listed or "'intentstore._version'" in listed
+    assert [heavy for heavy in _LEFT_OUT[verb] if f"'{heavy}'" in listed] == []
+
+
 def test_the_environment_names_what_is_left_at_its_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INTENTSTORE_URL", f"file:{tmp_path}/goals")
     monkeypatch.setenv("INTENTSTORE_GRAPH", "work")

@@ -61,10 +61,10 @@ class _Server:
     def by_status(self, status: str) -> object:
         return self._call("search_nodes", query=status)
 
-    def urgent(self, status: str) -> object:
+    def urgent(self, status: str) -> object:  # noqa: ARG002  it has none
         raise Absent("the memory server has no order")
 
-    def below(self, id: str) -> Sequence[object]:
+    def below(self, id: str) -> Sequence[object]:  # noqa: ARG002  it has none
         raise Absent("the memory server has no walk")
 
 

@@ -78,7 +78,6 @@ class _Kuzu:
         self._connection = connection
         for text in _NODES:
             connection.execute(text)
-        self._prepared = {text: connection.prepare(text) for text in (_CREATE, _LINK, _GET, _LIST, _URGENT, _BELOW)}
 
     def fill(self, records: Sequence[Record]) -> None:
         self._connection.execute("BEGIN TRANSACTION")
@@ -107,7 +106,7 @@ class _Kuzu:
         return self._rows(_BELOW, id=id)
 
     def _rows(self, text: str, **values: Any) -> list[Record]:
-        result = self._connection.execute(self._prepared[text], values)
+        result = self._connection.execute(text, values)
         found = []
         while result.has_next():
             found.append(json.loads(result.get_next()[0]))

@@ -1,7 +1,7 @@
 """Many at once: threads on one graph and processes on one store, durable commits each its own; readers beside writers.
 
-The file's floor is a group commit: who finds nobody syncing syncs for all that have written. Times are for one commit of
-all callers together, so that their inverse is commits per second; the 99th percentile is of single calls.
+The file's floor is a group commit: who finds nobody syncing syncs for all that have written. Times are for one commit
+of all callers together, so that their inverse is commits per second; the 99th percentile is of single calls.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from itertools import cycle
 
@@ -115,14 +115,14 @@ def _beside(setting: Setting, kind: Kind) -> Iterator[Pair]:
             graph.get(id)
 
         def ours() -> float:
-            with _writing(graph, setting):
+            with _writing(graph):
                 return together([lambda: graph.get(next(ids))] * 2, each, 200)()
 
         yield Pair(together([lambda: graph.get(next(ids))] * 2, [], 200), ours, each)
 
 
 @contextmanager
-def _writing(graph: IntentGraph, setting: Setting) -> Iterator[None]:
+def _writing(graph: IntentGraph) -> Iterator[None]:
     done, begun = threading.Event(), threading.Barrier(_WRITERS + 1)
     threads = [threading.Thread(target=_keep_writing, args=(graph, begun, done)) for _ in range(_WRITERS)]
     for thread in threads:
@@ -158,17 +158,22 @@ def _threads(kind: str, threads: int, prepare: Callable[..., object], floor: str
 
 ROWS = (
     *(
-        _threads("file", many, _file, f"group commit of {many} threads: append of 1 KB, one fdatasync for all there", 1.43)
+        _threads(
+            "file", many, _file, f"group commit of {many} threads: append of 1 KB, one fdatasync for all there", 1.43
+        )
         for many in (1, 8, 32)
     ),
-    *(_threads("sqlite", many, _sqlite, "`store` by one thread on the same graph", most) for many, most in ((8, 0.5), (32, 0.2))),
+    *(
+        _threads("sqlite", many, _sqlite, "`store` by one thread on the same graph", most)
+        for many, most in ((8, 0.5), (32, 0.2))
+    ),
     *(
         Row(
             name=f"processes/{kind}/{many}",
             floor=f"{many} processes: {floor}",
             ours=f"{many} processes on one store, each `store` its own durable commit",
             target=Target(most),
-            prepare=partial(_processes, kind=kind, processes=many),
+            prepare=partial(_processes, kind=kind, processes=many),  # type: ignore[arg-type]  # a kind
             rounds=10,
         )
         for kind, floor, most in (
