@@ -122,16 +122,17 @@ SELECT e.target, e.source FROM json_each(?1) j CROSS JOIN edges e INDEXED BY edg
     ON e.graph = {g} AND e.target = j.value AND e.type = 'is_subgoal_of';
 
 -- name: miscounted
+-- From the edges to the other end: begun at the other ends, 4,000 intents take 4 s instead of 0.05 s.
 SELECT i.id FROM intents i WHERE i.graph = {g} AND (i.waits != (
-        SELECT count(*) FROM edges e JOIN intents w ON w.graph = {g} AND w.id = e.target
+        SELECT count(*) FROM edges e INDEXED BY edges_by_source CROSS JOIN intents w ON w.graph = {g} AND w.id = e.target
             WHERE e.graph = {g} AND e.source = i.id AND e.type = 'depends_on'
             AND w.status NOT IN ('completed', 'archived')
     ) + (
-        SELECT count(*) FROM edges e JOIN intents w ON w.graph = {g} AND w.id = e.source
+        SELECT count(*) FROM edges e INDEXED BY edges_by_target CROSS JOIN intents w ON w.graph = {g} AND w.id = e.source
             WHERE e.graph = {g} AND e.target = i.id AND e.type = 'blocks'
             AND w.status NOT IN ('completed', 'archived')
     ) OR i.below != (
-        SELECT count(*) FROM edges e JOIN intents w ON w.graph = {g} AND w.id = e.source
+        SELECT count(*) FROM edges e INDEXED BY edges_by_target CROSS JOIN intents w ON w.graph = {g} AND w.id = e.source
             WHERE e.graph = {g} AND e.target = i.id AND e.type = 'is_subgoal_of'
             AND w.status IN ('active', 'executing', 'suspended')
     ));
