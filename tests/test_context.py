@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intentstore import FieldInvalid, Intent, IntentGraph, IntentMissing, Model, open_graph
+from intentstore import Code, Edge, FieldInvalid, Intent, IntentGraph, IntentMissing, Model, open_graph
 from intentstore.graph.context import count_tokens
 from intentstore.graph.nearness import near
 from intentstore.graph.summary import Subtree
 from intentstore.graph.telling import FORMATS, cut
+from intentstore.rtfs import parse
 from tests.histories import Clock, import_real, live
 from tests.test_search import topical
 
@@ -219,6 +220,24 @@ def test_a_text_tells_the_levels_apart(graph: IntentGraph) -> None:
     assert told["intents"][0]["because"][0] == "in focus"
     assert ["test", "depends_on", "build"] in told["intents"][0]["edges"]
     assert {each["level"] for each in told["intents"]} == {"full", "brief", "line"}
+
+
+def test_rtfs_reads_back_what_was_told(graph: IntentGraph) -> None:
+    family(graph)
+    odd = Code("(fn [x]\n  (edge x))")
+    graph.update(graph.intent("test").replace(success_criteria=odd, constraints={"max-cost": 5}, labels={"ci"}))
+    found = graph.context(focus=["test"], budget_tokens=1200, format="rtfs")
+    told = parse(found.text)
+    assert told.others == 0
+    assert [each.id for each in told.intents] == [each.id for each in found.included]
+    assert told.intents[0] == graph.intent("test")
+    assert Edge(source="test", type="depends_on", target="build") in told.edges
+    assert len(set(told.edges)) == len(told.edges)  # though both ends tell of it
+    assert "; here because it in focus" in found.text
+    assert {each.level for each in found.included} >= {"full", "brief"}
+    scarce = graph.context(focus=["test"], budget_tokens=100, format="rtfs")
+    assert scarce.left_out
+    assert f"; {scarce.left_out} more goals found no room here" in scarce.text
 
 
 def test_long_texts_are_cut_at_a_word() -> None:

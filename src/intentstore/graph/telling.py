@@ -1,4 +1,4 @@
-"""How an intent is told to a reader who counts every word: in full, in brief, as a line; as Markdown or JSON.
+"""How an intent is told to a reader who counts every word: in full, in brief, as a line; as Markdown, JSON or RTFS.
 
 Knows intents and texts; has never heard of budgets or scores.
 """
@@ -28,11 +28,12 @@ _MOST_NAMED = 12
 
 
 class Piece(msgspec.Struct, frozen=True, kw_only=True):
-    """One intent as it is told; ``tokens`` is for whoever counts them."""
+    """One intent as it is told; ``tokens`` is for who counts them, ``shared`` its end that others may have too."""
 
     level: Level
     text: str
     tokens: int = 0
+    shared: tuple[str, ...] = ()
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,7 +176,50 @@ class Json:
         return f'{{"intents":[{",".join(piece.text for piece in pieces)}],"left_out":{left_out}}}'
 
 
-FORMATS: dict[str, Callable[[], Teller]] = {"markdown": Markdown, "json": Json}
+# --- RTFS ---
+
+
+class Rtfs:
+    """One graph of intents and edges that `intentstore.rtfs` reads again; what is only said stands in comments."""
+
+    def piece(self, told: Told, level: Level) -> Piece:
+        from ..rtfs import write_edge, write_intent
+
+        written = write_intent(self._as_told(told.intent, level), width=None)
+        if level == "line":
+            return Piece(level=level, text=f"  {written}\n")
+        said = [f"here because it {'; '.join(told.because)}"] + [told.summary] * bool(told.summary)
+        lines = [f"  ; {' '.join(each.split())}\n" for each in said] + [f"  {written}\n"]
+        bare = [Edge(source=each.source, type=each.type, target=each.target) for each in told.edges]
+        shared = tuple(f"  {write_edge(each)}\n" for each in bare)
+        return Piece(level=level, text="".join([*lines, *shared]), shared=shared)
+
+    def _as_told(self, intent: Intent, level: Level) -> Intent:
+        if level == "full":
+            return intent.replace(rtfs_source=None)  # the same once more
+        short = Intent(id=intent.id, goal=cut(intent.goal, _LINE), status=intent.status)
+        if level == "line":
+            return short
+        request = intent.original_request
+        return short.replace(
+            goal=cut(intent.goal, _BRIEF),
+            name=intent.name,
+            priority=intent.priority,
+            labels=intent.labels,
+            original_request=None if request is None else cut(request, _BRIEF),
+        )
+
+    def whole(self, pieces: Sequence[Piece], *, left_out: int) -> str:
+        lines, edges = [], set[str]()
+        for piece in pieces:
+            lines.append(piece.text.removesuffix("".join(piece.shared)))
+            lines += [each for each in dict.fromkeys(piece.shared) if each not in edges]
+            edges.update(piece.shared)
+        rest = f"  ; {left_out} more goals found no room here\n" if left_out else ""
+        return f"(intent-graph\n{''.join(lines)}{rest})\n"
+
+
+FORMATS: dict[str, Callable[[], Teller]] = {"markdown": Markdown, "json": Json, "rtfs": Rtfs}
 
 
 def grouped(edges: Iterable[Edge]) -> dict[IntentId, list[Edge]]:

@@ -11,7 +11,7 @@ from ..ground.errors import IntentMissing, QueryInvalid
 from .declare import Argument, Result, Session, Verb, flag, positional
 from .reading import read_when, resolve, resolve_all
 
-CONTEXTS = ("markdown", "json")
+CONTEXTS = ("markdown", "json", "rtfs")
 
 
 def ready(session: Session, /, *, limit: int, all_levels: bool) -> Result:
