@@ -25,7 +25,8 @@ made more than a day before (*old*). The mean share, by the window's tokens:
 {table}
 The baselines fill their windows by the same rules: *most recent* with what changed last, *same parent* with the
 parent's other subgoals first and then with what changed last. A goal is mostly linked with what was made just before
-it, which is why the most recent do so well; among the old ones they do not.
+it, which is why the most recent do so well; among the old ones they do not. The baselines come out alike, for a goal's
+siblings are mostly those made just before it.
 """
 Window = Callable[[IntentGraph, Intent, str | None, int], set[str]]
 
