@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intentstore import Code, Edge, FieldInvalid, Intent, IntentGraph, IntentMissing, Model, open_graph
+from intentstore import Code, Edge, EdgeType, FieldInvalid, Intent, IntentGraph, IntentMissing, Model, open_graph
 from intentstore.graph.context import count_tokens
 from intentstore.graph.nearness import near
 from intentstore.graph.summary import Subtree
@@ -231,7 +231,7 @@ def test_rtfs_reads_back_what_was_told(graph: IntentGraph) -> None:
     assert told.others == 0
     assert [each.id for each in told.intents] == [each.id for each in found.included]
     assert told.intents[0] == graph.intent("test")
-    assert Edge(source="test", type="depends_on", target="build") in told.edges
+    assert Edge(source="test", type=EdgeType.DEPENDS_ON, target="build") in told.edges
     assert len(set(told.edges)) == len(told.edges)  # though both ends tell of it
     assert "; here because it in focus" in found.text
     assert {each.level for each in found.included} >= {"full", "brief"}

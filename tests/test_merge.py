@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,28 @@ def test_what_one_deleted_and_the_other_changed_or_linked_stays(pair: tuple[Inte
     assert {each.subject for each in found.conflicts} == {"intent q", "intent r"}
 
 
+def test_an_edge_goes_with_the_end_that_goes_though_its_other_end_stays(
+    pair: tuple[IntentGraph, IntentGraph],
+) -> None:
+    left, right = pair
+    left.delete("q")
+    left.delete("p")
+    right.update(right.intent("p").replace(priority=9))
+    both_ways(left, right)
+    assert set(state(left)["intents"]) == {"p", "r"}
+    assert state(left)["edges"] == {}
+
+
+def test_an_intent_whose_edge_the_other_changed_stays(pair: tuple[IntentGraph, IntentGraph]) -> None:
+    left, right = pair
+    left.delete("q")
+    right.unlink("q", "is_subgoal_of", "p")
+    right.link("q", "is_subgoal_of", "p", weight=0.5)
+    found, _ = both_ways(left, right)
+    assert {each.subject for each in found.conflicts} >= {"intent q"}
+    assert [edge.weight for edge in edges_of(left) if edge.target == "p"] == [0.5]
+
+
 def test_what_one_deleted_and_nobody_changed_is_gone(pair: tuple[IntentGraph, IntentGraph]) -> None:
     left, right = pair
     left.delete("q")
@@ -291,12 +314,7 @@ def test_a_merge_that_fails_leaves_nothing(pair: tuple[IntentGraph, IntentGraph]
 def test_a_hundred_pairs_that_went_apart_by_lot_merge_alike_in_either_order() -> None:
     luck = random.Random(20)
     for _ in range(100):
-        graph = fresh("base")
-        for n in range(6):
-            graph.store(Intent(id=f"i{n}", goal=f"Goal {n}"))
-        for _ in range(4):
-            live(graph, luck)
-        left, right = parted(graph, "l", "r")
+        left, right = parted(graph := grown(luck), "l", "r")
         known = [set(state(graph)["intents"]) | set(state(graph)["edges"])]
         for copy in (left, right):
             for _ in range(luck.randrange(1, 14)):
@@ -311,6 +329,40 @@ def test_a_hundred_pairs_that_went_apart_by_lot_merge_alike_in_either_order() ->
             assert not isinstance(lost, str)
             assert f"left out edge {' '.join(lost)}" in said
         assert (ours & theirs) - there <= base
+
+
+def grown(luck: random.Random) -> IntentGraph:
+    graph = fresh("base")
+    for n in range(6):
+        graph.store(Intent(id=f"i{n}", goal=f"Goal {n}"))
+    for _ in range(4):
+        live(graph, luck)
+    return graph
+
+
+def test_copies_that_part_and_meet_again_and_again_stay_alike() -> None:
+    luck = random.Random(1005)
+    for _ in range(40):
+        left, right = parted(grown(luck), "l", "r")
+        for _ in range(3):
+            for copy in (left, right):
+                for _ in range(luck.randrange(1, 14)):
+                    live(copy, luck)
+            both_ways(left, right)
+
+
+def test_three_copies_that_tell_each_other_come_to_the_same() -> None:
+    luck = random.Random(2024)
+    for _ in range(25):
+        copies = parted(grown(luck), *"abc")
+        for copy in copies:
+            for _ in range(luck.randrange(1, 8)):
+                live(copy, luck)
+        for _ in range(3):
+            for here, there in permutations(copies, 2):
+                here.merge(there)
+        assert state(copies[0]) == state(copies[1]) == state(copies[2])
+        assert not any(here.merge(there).commits for here, there in permutations(copies, 2))
 
 
 def live(graph: IntentGraph, luck: random.Random) -> None:

@@ -58,12 +58,12 @@ class Laid:
             self.values[subject] = self._lay(subject)
 
     def _linked_again(self) -> set[IntentId]:
-        """Returns the intents that one copy deleted and the other tied to something new."""
+        """Returns the intents that one copy deleted and the other tied to something new, or otherwise than before."""
         found = set()
         for subject, was in self.base.items():
-            if isinstance(subject, tuple) and len(subject) == 3 and was is None:
+            if isinstance(subject, tuple) and len(subject) == 3:
                 for here, there in ((self.ours, self.theirs), (self.theirs, self.ours)):
-                    if here[subject] is not None:
+                    if here[subject] is not None and not same(here[subject], was):
                         ends = (subject[0], subject[2])
                         found |= {end for end in ends if self.base.get(end) is not None and there[end] is None}
         return found
@@ -71,6 +71,8 @@ class Laid:
     def _lay(self, subject: Subject) -> Value:
         was, ours, theirs = self.base[subject], self.ours[subject], self.theirs[subject]
         if isinstance(subject, tuple) and len(subject) == 3:
+            if any(end in self.values and self.values[end] is None for end in (subject[0], subject[2])):
+                return None  # it went with its end, whatever else stays
             ours, theirs = self._edge_in(self.ours, subject), self._edge_in(self.theirs, subject)
         our_change, their_change = not same(ours, was), not same(theirs, was)
         if our_change and their_change:
