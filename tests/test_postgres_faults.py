@@ -424,10 +424,10 @@ def test_reads_from_a_standby_see_what_was_written_and_writing_goes_on_after_pro
     server: Server, database: str
 ) -> None:
     standby = Server(server.settings, listen=True)
+    primary = open_graph(server.url(database))  # its schema is there before the standby is
     try:
         standby.run("pg_basebackup", "-h", server.host, "-p", str(server.port), "-U", "postgres", "-D",
                     str(standby.data), "-R", "-X", "stream", "-c", "fast")  # fmt: skip
-        primary = open_graph(server.url(database))
         first = put(primary.storage, "a")
         standby.start()
         both = f"postgresql://postgres@127.0.0.1:{server.port},127.0.0.1:{standby.port}/{database}?timeout_s=20"
