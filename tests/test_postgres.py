@@ -562,6 +562,56 @@ def test_definitions_that_guards_ask_for_are_read_with_the_rest(
     assert seen[-1] == ({"policy": {"n": 1}}, {"policy": {"n": 2}}, {})
 
 
+def test_who_has_no_guard_waits_for_no_definition(storage_: PostgresStorage, other: PostgresStorage) -> None:
+    def guard(before: Reader, _after: Reader, _changes: Sequence[Change]) -> None:
+        before.definitions("policy")
+
+    storage_.apply(a_batch(Put(intent=an_intent("a"))), guard=guard)
+    assert storage_._writer._foreseen == {"policy"}
+    held = Held(other, Define(name="policy", value=Map({"n": 1})))
+    try:
+        put(storage_, "b")
+        assert held.result is None
+    finally:
+        assert isinstance(held.finish(), Commit)
+
+
+def test_prefixes_without_end_are_not_all_foreseen(storage_: PostgresStorage) -> None:
+    seen: list[object] = []
+
+    def guard(before: Reader, _after: Reader, _changes: Sequence[Change]) -> None:
+        seen.append(before.definitions(f"policy/{len(seen)}"))
+
+    for n in range(20):
+        storage_.apply(a_batch(Put(intent=an_intent(f"i{n}"))), guard=guard)
+    assert seen == [{}] * 20
+    assert len(storage_._writer._foreseen) == 8
+
+
+def test_who_is_judged_without_a_definition_comes_after_its_end(
+    storage_: PostgresStorage, other: PostgresStorage
+) -> None:
+    other.apply(a_batch(Define(name="policy", value=Map({"n": 1}))))
+    inside, on, seen = threading.Event(), threading.Event(), list[object]()
+    made: list[Commit] = []
+
+    def guard(before: Reader, _after: Reader, _changes: Sequence[Change]) -> None:
+        inside.set()
+        assert on.wait(20)
+        seen.append(before.definitions("policy"))
+
+    slow = threading.Thread(
+        target=lambda: made.append(storage_.apply(a_batch(Put(intent=an_intent("a"))), guard=guard))
+    )
+    slow.start()
+    assert inside.wait(10)
+    gone = other.apply(a_batch(Define(name="policy", value=None)))
+    on.set()
+    slow.join(20)
+    assert seen == [{}]
+    assert made[0].revision > gone.revision
+
+
 def test_time_is_the_servers(storage_: PostgresStorage) -> None:
     assert abs(storage_.now() - datetime.now(UTC)) < timedelta(minutes=10)
 

@@ -109,7 +109,7 @@ class Reader:
     def definitions(self, prefix: str) -> dict[str, Map]:
         """Returns the graph's definitions whose names begin with the prefix, in the order of names."""
         found = self.cells(self._sql.definitions, prefix) if is_text(prefix) else []
-        return dict(definition(text(body)) for body, _ in found)
+        return dict(definition(text(body)) for body, _ in found if body is not None)
 
     # --- questions ---
 

@@ -90,7 +90,7 @@ class State:
         self._entered = False
         self._defined: dict[str, dict[str, Map]] = {}
         self._latest: Revision = 0
-        """The revision of the latest definition that was read."""
+        """The revision of the latest definition that was read, be it one that was taken away."""
 
     @property
     def revision(self) -> Revision:
@@ -232,7 +232,8 @@ class State:
         found: dict[str, Map] = {}
         for body, head in rows:
             self._latest = max(self._latest, self._row(Row(None, Head(int(text(head)), ""))).head.revision)
-            found.update([definition(text(body))])
+            if body is not None:
+                found.update([definition(text(body))])
         self._defined[prefix] = found
 
 

@@ -73,8 +73,8 @@ SELECT pg_advisory_xact_lock({meaning});
 SELECT pg_advisory_xact_lock_shared({meaning});
 
 -- name: definitions
-SELECT body, head FROM intentstore.definitions
-WHERE graph = {g} AND starts_with(name, $1) AND body IS NOT NULL ORDER BY name;
+-- Those taken away as well: who relies on there being none must come after the commit that took it away.
+SELECT body, head FROM intentstore.definitions WHERE graph = {g} AND starts_with(name, $1) ORDER BY name;
 
 -- name: definition_rows
 SELECT name, head, hash, body FROM intentstore.definitions WHERE graph = {g} AND name = ANY ($1::text[]);

@@ -37,6 +37,8 @@ _COPY_FROM = 100
 """Rows of one kind from which COPY is quicker than arrays."""
 _MANY = 1000
 """With more changes the server is not to limit a statement: their deadline is longer, and the client keeps it."""
+_MOST_FORESEEN = 8
+"""A guard may ask for a prefix of its own in every commit: more than these are read when they are asked for."""
 _UNLIMITED: Asked = ("SET LOCAL statement_timeout = 0", ())
 _Rows = tuple[str, list[tuple[Any, ...]]]
 """What is done, and to which rows."""
@@ -180,7 +182,8 @@ class _Attempt:
             *([(self._sql.hold_definitions, ())] if wanted.definitions else []),
         ]
         state = State(connection, self._sql, structural=structural, defining=bool(wanted.definitions))
-        state.enter(begin, wanted, self._foreseen)
+        guarded = any(wish.guard is not None for wish in self._wishes)
+        state.enter(begin, wanted, self._foreseen if guarded else ())  # who asks nothing waits for nobody
         if alone or state.cluster != connection.about.cluster:
             self._move_base(connection, state, alone=alone)
         state.check_entered()
@@ -194,7 +197,7 @@ class _Attempt:
             stop=self._stop,
             fatal=psycopg.Error,
         )
-        self._foreseen |= state.prefixes.difference(wanted.definitions)  # what guards asked for
+        self._foresee(state.prefixes.difference(wanted.definitions))
         if not group.new:
             connection.tell("ROLLBACK")
             return group
@@ -207,6 +210,10 @@ class _Attempt:
         laying.commit()
         self._committed(connection, state)
         return group
+
+    def _foresee(self, asked: frozenset[str]) -> None:
+        if len(self._foreseen | asked) <= _MOST_FORESEEN:
+            self._foreseen |= asked
 
     def _last(self, connection: Connection) -> Revision:
         return int(text(connection.one(self._sql.revision)[0][0]))
