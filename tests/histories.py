@@ -37,7 +37,7 @@ class Clock:
 def import_real(graph: IntentGraph) -> None:
     """Imports the real goals; skips the test where they are not at hand."""
     if not REAL.exists():
-        pytest.skip("the real goals are not here")
+        pytest.skip("not run: the real goals are not here")
     import_into(graph, str(REAL))
 
 
