@@ -194,17 +194,17 @@ def test_edges_and_definitions_that_both_changed_are_decided_alike(pair: tuple[I
     assert {each.subject for each in found.conflicts} == {"edge p related_to r", "definition rule"}
 
 
-def test_of_edges_that_together_close_a_circle_the_later_is_left_out(pair: tuple[IntentGraph, IntentGraph]) -> None:
+def test_of_edges_that_together_close_a_cycle_the_later_is_left_out(pair: tuple[IntentGraph, IntentGraph]) -> None:
     left, right = pair
     left.link("p", "depends_on", "r")
     right.store(Intent(id="s", goal="S"))
     right.link("r", "depends_on", "p")
     told = left.merge(right, dry_run=True)
-    assert [each.why for each in told.conflicts] == ["it closes a circle"]
+    assert [each.why for each in told.conflicts] == ["it closes a cycle"]
     found, back = both_ways(left, right)
     assert [each.kept for each in (*found.conflicts, *back.conflicts)] == ["neither", "neither"]
     assert len([edge for edge in left.edges("p") if edge.type == "depends_on"]) == 1
-    assert any(isinstance(e.change, Note) and "circle" in e.change.text for e in left.history("r"))
+    assert any(isinstance(e.change, Note) and "cycle" in e.change.text for e in left.history("r"))
 
 
 def test_what_was_merged_once_is_no_conflict_later(pair: tuple[IntentGraph, IntentGraph]) -> None:
@@ -325,7 +325,7 @@ def test_a_hundred_pairs_that_went_apart_by_lot_merge_alike_in_either_order() ->
         base, ours, theirs = known
         left_out = {entry for entry in (ours | theirs) - there if entry not in base}
         said = " ".join(e.change.text for i in left.each() for e in left.history(i.id) if isinstance(e.change, Note))
-        for lost in left_out:  # only what closed a circle, or hung on what is gone
+        for lost in left_out:  # only what closed a cycle, or hung on what is gone
             assert not isinstance(lost, str)
             assert f"left out edge {' '.join(lost)}" in said
         assert (ours & theirs) - there <= base

@@ -82,6 +82,25 @@ def test_every_goal_is_in_a_box_and_no_two_boxes_overlap() -> None:
         assert laid_out(intents, edges) == folded
 
 
+def test_what_has_an_open_goal_below_is_not_folded_under_whichever_parent_that_stands() -> None:
+    done = IntentStatus.COMPLETED
+    with open_graph("memory:") as graph:
+        for id in ("a", "part"):
+            graph.store(Intent(id=id, goal=id))
+        for id in ("z", "y", "x"):
+            graph.store(Intent(id=id, goal=id, status=done))
+        for n in range(9):
+            graph.store(Intent(id=f"done{n}", goal="Done", status=done))
+            graph.link(f"done{n}", "is_subgoal_of", "z")
+        for parent in ("a", "z"):
+            graph.link("part", "is_subgoal_of", parent)
+        graph.link("z", "is_subgoal_of", "y")
+        forest = laid_out(list(graph.each()), list(every_edge(graph.storage)))
+        boxes = {box.intent.id: box.folded for box in forest.boxes}
+        assert (boxes["z"], boxes["y"], boxes["part"]) == (0, 0, 0)
+        assert boxes["done0"] == 9
+
+
 def test_two_and_a_half_thousand_goals_are_a_page_that_can_be_read() -> None:
     with living(2500, settled=0.93) as graph:
         text = drawn(graph)

@@ -70,7 +70,11 @@ def laid_out(intents: Sequence[Intent], edges: Sequence[Edge], *, fold: bool = T
     for child, parent in above.items():
         children.setdefault(parent, []).append(child)
     order = _top_down([id for id in there if id not in above], children)
-    weight = _settled_below(order, children, there) if fold else {}
+    below: dict[IntentId, list[IntentId]] = {}
+    for edge in edges:
+        if edge.type == EdgeType.IS_SUBGOAL_OF:
+            below.setdefault(edge.target, []).append(edge.source)
+    weight = _settled_below(order, children, below, there) if fold else {}
     stands, hidden = _folded(order, children, weight)
     trees = [_tree(id, children, hidden, stands) for id in order if id not in above and id not in hidden]
     corners, width, height = _columns(trees)
@@ -96,14 +100,26 @@ def _top_down(roots: list[IntentId], children: dict[IntentId, list[IntentId]]) -
 
 
 def _settled_below(
-    order: list[IntentId], children: dict[IntentId, list[IntentId]], there: dict[IntentId, Intent]
+    order: list[IntentId],
+    children: dict[IntentId, list[IntentId]],
+    below: dict[IntentId, list[IntentId]],
+    there: dict[IntentId, Intent],
 ) -> dict[IntentId, int]:
-    """Returns of each goal that is settled with all below it, how many they are together."""
+    """Returns of each goal that is settled with all below it, under whichever parent they stand, how many it shows."""
+    above: dict[IntentId, list[IntentId]] = {}
+    for parent, subgoals in below.items():
+        for child in subgoals:
+            above.setdefault(child, []).append(parent)
+    unsettled = [id for id in order if there[id].status not in SETTLED]
+    open_below = set(unsettled)
+    while unsettled:
+        further = [parent for parent in above.get(unsettled.pop(), ()) if parent not in open_below]
+        open_below.update(further)
+        unsettled += further
     found: dict[IntentId, int] = {}
     for id in reversed(order):
-        below = children.get(id, [])
-        if there[id].status in SETTLED and all(child in found for child in below):
-            found[id] = 1 + sum(found[child] for child in below)
+        if id not in open_below:
+            found[id] = 1 + sum(found[child] for child in children.get(id, ()))
     return found
 
 

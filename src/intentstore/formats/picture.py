@@ -74,9 +74,9 @@ def _style() -> str:
     light = "".join(f".{status} rect{{fill:{colour}}}" for status, (colour, _) in _COLOURS.items())
     dark = "".join(f".{status} rect{{fill:{colour}}}" for status, (_, colour) in _COLOURS.items())
     return (
-        "<style>text{font:12px system-ui,sans-serif;fill:#111}rect{stroke:#667;rx:5px}path{fill:none;stroke-width:1.3}"
-        f".is_subgoal_of{{stroke:#99a}}.folded rect{{stroke-dasharray:4 3}}{light}"
-        f"@media (prefers-color-scheme:dark){{text{{fill:#eee}}{dark}}}</style>"
+        "<style>svg{background:#fff}text{font:12px system-ui,sans-serif;fill:#111}rect{stroke:#667;rx:5px}"
+        "path{fill:none;stroke-width:1.3}.is_subgoal_of{stroke:#99a}.folded rect{stroke-dasharray:4 3}"
+        f"{light}@media (prefers-color-scheme:dark){{svg{{background:#14171a}}text{{fill:#eee}}{dark}}}</style>"
     )
 
 

@@ -14,7 +14,7 @@ from ..ground.protocol import IntentStorage, Reader
 from ..ground.query import Direction, Walk
 from ..ground.types import Edge, IntentId, Revision
 from ..ground.values import Map
-from .log import Span, Value, up_to
+from .log import Value, is_edge, span_of, up_to
 from .past import Past
 from .proposed import APPROVAL
 
@@ -38,27 +38,18 @@ class Apart:
         self.our_end, self.their_end = ours.revision, theirs.revision
         self.shared = last_shared(ours, theirs)
         """The last revision up to which both logs are the same; 0 if they have nothing in common."""
-        self.our_span, self.our_notes = self._since(ours, self.our_end)
-        self.their_span, self.their_notes = self._since(theirs, self.their_end)
-        touched = dict.fromkeys([*self.our_span.after, *self.their_span.after])
-        self.subjects = [subject for subject in touched if not _is_ours_alone(subject)]
-
-    def _since(self, log: IntentStorage, end: Revision) -> tuple[Span, list[Note]]:
-        notes: list[Note] = []
-
-        def noting(commits: Iterator[Commit]) -> Iterator[Commit]:
-            for commit in commits:
-                notes.extend(change for change in commit.changes if type(change) is Note)
-                yield commit
-
-        span = Span(self.shared)
-        span.take(noting(up_to(log.entries(self.shared), end)))
-        return span, notes
-
-    @property
-    def they(self) -> IntentStorage:
+        self.they = Past(theirs, self.their_end)
         """The other copy, as it was."""
-        return Past(self.theirs, self.their_end)
+        self.notes: list[Note] = []
+        """The remarks that the other copy has of its own."""
+        changed = span_of(ours, self.shared, self.our_end)
+        changed.take(self._noting(up_to(theirs.entries(self.shared), self.their_end)))
+        self.subjects = [subject for subject in changed.after if not _is_ours_alone(subject)]
+
+    def _noting(self, commits: Iterator[Commit]) -> Iterator[Commit]:
+        for commit in commits:
+            self.notes.extend(change for change in commit.changes if type(change) is Note)
+            yield commit
 
     def bases(self) -> list[Point]:
         """Returns the latest state that both know: one point, or two where each took over the other's work."""
@@ -84,14 +75,12 @@ class Apart:
 
     def new_records(self, latest: Commit) -> list[Define]:
         """Returns what says from now on what is known of the other copy and, through it, of others."""
-        fresh = _record(latest)
-        made = [
-            Define(name=name) for name, commit, revision in records(self.ours) if is_in(self.theirs, commit, revision)
-        ]
-        held = {name for name, _, _ in records(self.ours)}
+        fresh, held = _record(latest), records(self.ours)
+        made = [Define(name=name) for name, commit, revision in held if is_in(self.theirs, commit, revision)]
+        names = {name for name, _, _ in held}
         for name, commit, revision in records(self.they):
             strange = not is_in(self.ours, commit, revision) and not is_in(self.theirs, commit, revision)
-            if strange and name not in held:
+            if strange and name not in names:
                 made.append(Define(name=name, value=Map({"commit": commit, "revision": revision})))
         return [*(each for each in made if each.name != fresh.name), fresh]
 
@@ -144,18 +133,14 @@ def values_in(state: Reader, subjects: Iterable[Subject]) -> Values:
     """Returns what each subject is in a state; None where it is not there."""
     subjects = list(subjects)
     intents = [subject for subject in subjects if isinstance(subject, str)]
-    ends: list[IntentId] = sorted({subject[0] for subject in subjects if _is_edge(subject)})
+    ends: list[IntentId] = sorted({subject[0] for subject in subjects if is_edge(subject)})
     edges: dict[Subject, Edge] = {edge.key: edge for edge in state.neighbours(ends, _OUT)} if ends else {}
     defined: Mapping[str, Map] = state.definitions()
     found: Values = dict(zip(intents, state.fetch(intents), strict=True))
     for subject in subjects:
-        if _is_edge(subject):
+        if is_edge(subject):
             found[subject] = edges.get(subject)
         elif not isinstance(subject, str):
             value = defined.get(subject[0])
             found[subject] = None if value is None else Define(name=subject[0], value=value)
     return found
-
-
-def _is_edge(subject: Subject) -> bool:
-    return isinstance(subject, tuple) and len(subject) == 3

@@ -19,7 +19,7 @@ from functools import cache
 import msgspec
 
 from ..ground.errors import FieldInvalid, LeaseHeld
-from ..ground.protocol import IntentStorage, KeepsAside, KeepsTime, Reader
+from ..ground.protocol import IntentStorage, KeepsTime, Reader, keeping_aside
 from ..ground.query import microseconds
 from ..ground.types import Claim, Intent, IntentId, check_name
 
@@ -105,8 +105,7 @@ class Leases:
         self._storage, self._since = storage, since
         self._wall = storage.now if shared else wall  # type: ignore[attr-defined]  # it keeps time
         self._boot: Callable[[], str] = _no_boot if shared else boot or boot_id
-        kept = isinstance(storage, KeepsAside) and storage.capabilities.keeps_aside
-        self._aside: KeepsAside | None = storage if kept and isinstance(storage, KeepsAside) else None
+        self._aside = keeping_aside(storage)
 
     def now(self) -> Moment:
         """Returns the present moment."""

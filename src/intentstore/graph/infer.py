@@ -14,11 +14,11 @@ import msgspec
 from ..ground.change import Drop, Put
 from ..ground.errors import FieldInvalid
 from ..ground.protocol import IntentStorage
-from ..ground.query import EVERYTHING, MAX_PAGE, Page, Sort, Walk
+from ..ground.query import Walk
 from ..ground.types import ORDERING, SYMMETRIC, Edge, EdgeKey, EdgeType, Intent, IntentId, Revision
 from ..ground.values import Map
 from .rules import RULES, Rule, Suggestion
-from .traverse import SUBGOAL, arrow
+from .traverse import SUBGOAL, arrow, every_intent
 
 COMMON = 64
 """Keys that more intents share say nothing about any two of them; their lists are let go of."""
@@ -105,14 +105,8 @@ class Inference:
 
     def _read_all(self) -> None:
         begun = self._storage.revision
-        after: str | None = None
-        while True:
-            page = self._storage.select(EVERYTHING, Page(sort=Sort("id"), limit=MAX_PAGE, after=after))
-            for intent in page.intents:
-                self._take(intent)
-            after = page.next
-            if after is None:
-                break
+        for intent in every_intent(self._storage):
+            self._take(intent)
         self._seen = begun
 
     def _take(self, intent: Intent) -> None:

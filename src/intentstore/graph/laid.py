@@ -17,7 +17,7 @@ from ..ground.query import same_value
 from ..ground.types import ORDERING, Edge, EdgeKey, Intent, IntentId, IntentStatus
 from .apart import Values
 from .facets import ABSENT, Facet, facets, with_facets
-from .log import Value
+from .log import Value, is_edge, name_of
 from .traverse import SUBGOAL, arrow
 
 _RANK = {
@@ -33,7 +33,7 @@ _RANK = {
 class MergeConflict(msgspec.Struct, frozen=True, kw_only=True):
     """What both copies changed differently. ``kept`` is "ours", "theirs" or "neither"; ``why`` the rule.
 
-    ``field`` is None where it is about the whole: deleted in one copy, changed in the other; an edge in a circle.
+    ``field`` is None where it is about the whole: deleted in one copy, changed in the other; an edge in a cycle.
     """
 
     subject: str
@@ -61,7 +61,7 @@ class Laid:
         """Returns the intents that one copy deleted and the other tied to something new, or otherwise than before."""
         found = set()
         for subject, was in self.base.items():
-            if isinstance(subject, tuple) and len(subject) == 3:
+            if is_edge(subject):
                 for here, there in ((self.ours, self.theirs), (self.theirs, self.ours)):
                     if here[subject] is not None and not same(here[subject], was):
                         ends = (subject[0], subject[2])
@@ -70,7 +70,7 @@ class Laid:
 
     def _lay(self, subject: Subject) -> Value:
         was, ours, theirs = self.base[subject], self.ours[subject], self.theirs[subject]
-        if isinstance(subject, tuple) and len(subject) == 3:
+        if is_edge(subject):
             if any(end in self.values and self.values[end] is None for end in (subject[0], subject[2])):
                 return None  # it went with its end, whatever else stays
             ours, theirs = self._edge_in(self.ours, subject), self._edge_in(self.theirs, subject)
@@ -171,13 +171,13 @@ class Laid:
             )
         )
 
-    def may_close_circles(self) -> bool:
+    def may_close_cycles(self) -> bool:
         """True if there are new edges of a kind that must not close one."""
         kinds = ORDERING | {SUBGOAL}
         return any(isinstance(v, Edge) and v.type in kinds and self.base[k] is None for k, v in self.values.items())
 
-    def break_circles(self, edges: Iterable[Edge]) -> None:
-        """Leaves out the new edges that close a circle: the later ones. ``edges``: all of our copy's."""
+    def break_cycles(self, edges: Iterable[Edge]) -> None:
+        """Leaves out the new edges that close a cycle: the later ones. ``edges``: all of our copy's."""
         there = {edge.key: edge for edge in edges}
         there.update({k: v for k, v in self.values.items() if isinstance(v, Edge)})  # type: ignore[misc]  # edge keys
         for types in (frozenset({SUBGOAL}), ORDERING):
@@ -195,7 +195,7 @@ class Laid:
                 below, above = arrow(edge)
                 if _leads(lead, above, below):
                     self._differ(
-                        edge.key, None, self.ours[edge.key], self.theirs[edge.key], kept=None, why="it closes a circle"
+                        edge.key, None, self.ours[edge.key], self.theirs[edge.key], kept=None, why="it closes a cycle"
                     )
                     self.values[edge.key] = None
                 else:
@@ -251,10 +251,3 @@ def _written(value: Any) -> bytes:
 
 def _shown(value: Any) -> Any:
     return None if value is ABSENT or value is None else jsonable(value)
-
-
-def name_of(subject: Subject) -> str:
-    """Returns the subject in words."""
-    if isinstance(subject, str):
-        return f"intent {subject}"
-    return f"definition {subject[0]}" if len(subject) == 1 else f"edge {' '.join(subject)}"

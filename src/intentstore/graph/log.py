@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import TypeGuard
 
 from ..ground.change import Change, Commit, Define, Link, Note, Put, Subject
 from ..ground.errors import FieldInvalid, RevisionMissing, Unsupported
 from ..ground.protocol import IntentStorage
-from ..ground.types import Edge, Intent, IntentId, Revision
+from ..ground.types import Edge, EdgeKey, Intent, IntentId, Revision
 from ..ground.values import freeze_time
 
 Value = Intent | Edge | Define | None
@@ -35,6 +36,18 @@ def ids_in(subject: Subject) -> tuple[IntentId, ...]:
     if isinstance(subject, str):
         return (subject,)
     return (subject[0], subject[2]) if len(subject) == 3 else ()
+
+
+def is_edge(subject: Subject) -> TypeGuard[EdgeKey]:
+    """True for the subject of an edge: its key."""
+    return isinstance(subject, tuple) and len(subject) == 3
+
+
+def name_of(subject: Subject) -> str:
+    """Returns the subject in words."""
+    if isinstance(subject, str):
+        return f"intent {subject}"
+    return f"definition {subject[0]}" if len(subject) == 1 else f"edge {' '.join(subject)}"
 
 
 def as_revision(storage: IntentStorage, when: Revision | datetime) -> Revision:

@@ -9,17 +9,17 @@ from __future__ import annotations
 import re
 import struct
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from itertools import islice
 from typing import Any
 
 from ..ground.change import Drop, Put
 from ..ground.errors import FieldInvalid, ReadOnly
-from ..ground.protocol import IntentStorage, KeepsAside
-from ..ground.query import EVERYTHING, MAX_PAGE, Page, Sort
+from ..ground.protocol import IntentStorage, keeping_aside
 from ..ground.types import Intent, IntentId, Revision
 from .model import Model, arrays
+from .traverse import every_intent
 
 MOST_PASSAGES = 20
 _LEAST_WORDS = 4
@@ -46,7 +46,7 @@ class Meanings:
     def __init__(self, storage: IntentStorage, model: Model) -> None:
         self._np = arrays()
         self._storage, self._model = storage, model
-        self._aside = storage if isinstance(storage, KeepsAside) and storage.capabilities.keeps_aside else None
+        self._aside = keeping_aside(storage)
         self._key = f"{model.name} {model.version}"
         self._space = f"{_CURSORS} {self._key}"
         self._lock = threading.RLock()
@@ -66,7 +66,7 @@ class Meanings:
             last = self._storage.revision
             if self._revision == last:
                 return 0
-            changed = self._changed() if self._revision else (self._every(), ())
+            changed = self._changed() if self._revision else (every_intent(self._storage), ())
             made = self._take(changed[0])
             self._drop(changed[1])
             self._revision = last
@@ -81,15 +81,6 @@ class Meanings:
             self._lay(self._held)
             cursor = self._aside.kept(_CURSORS, [self._key]).get(self._key, b"0")
             self._revision = int(cursor) if cursor.isdigit() and int(cursor) <= self._storage.revision else 0
-
-    def _every(self) -> Iterator[Intent]:
-        after: str | None = None
-        while True:
-            page = self._storage.select(EVERYTHING, Page(sort=Sort("id"), limit=MAX_PAGE, after=after))
-            yield from page.intents
-            after = page.next
-            if after is None:
-                return
 
     def _changed(self) -> tuple[Iterable[Intent], Iterable[IntentId]]:
         put: dict[IntentId, Intent | None] = {}

@@ -16,8 +16,8 @@ from ..ground.errors import Conflict, CycleRefused, StaleRevision
 from ..ground.protocol import IntentStorage
 from ..ground.types import OPEN, Edge, Intent, IntentId, Revision
 from .apart import MERGED, Apart, Values, values_in
-from .laid import Laid, MergeConflict, name_of, same
-from .log import Value
+from .laid import Laid, MergeConflict, same
+from .log import Value, name_of
 from .past import Past
 from .traverse import every_edge
 
@@ -52,6 +52,10 @@ class Merging:
             )
         self._here, self._there = values_in(ours, apart.subjects), values_in(apart.they, apart.subjects)
         self.laid = Laid(self._base(), self._here, self._there)
+        if self.laid.may_close_cycles():
+            self.laid.break_cycles(every_edge(ours))
+        self._said: dict[IntentId, set[str] | None] = {}
+        """What was remarked of an intent here, once it was looked up; None if it will not be there."""
 
     @property
     def shared(self) -> Revision:
@@ -65,11 +69,6 @@ class Merging:
             return states[0]
         beginning = values_in(Past(apart.ours, apart.shared), apart.subjects)
         return Laid(beginning, *states).values
-
-    def break_circles(self) -> None:
-        """Leaves out the new edges that close a circle."""
-        if self.laid.may_close_circles():
-            self.laid.break_circles(every_edge(self._apart.ours))
 
     def changes(self) -> list[Change]:
         """Returns the changes that make this copy what stands; none if it is, or if nothing is to be remembered."""
@@ -141,37 +140,31 @@ class Merging:
                 fields = ", ".join(each.field for each in found if each.field) or "the goal itself"
                 yield from self._note(subject, f"merged: {fields}, changed in both copies; the history has both")
             elif any(each.kept == "neither" for each in found):
-                yield from self._note(subject[0], f"merged: left out {name_of(subject)}: it closes a circle")
-        for note in dict.fromkeys((note.id, note.text) for note in self._apart.their_notes):
+                yield from self._note(subject[0], f"merged: left out {name_of(subject)}: it closes a cycle")
+        for note in dict.fromkeys((note.id, note.text) for note in self._apart.notes):
             yield from self._note(*note)
 
     def _note(self, id: IntentId, text: str) -> Iterator[Change]:
-        ours = self._apart.ours
-        there = self.laid.values[id] is not None if id in self.laid.values else ours.fetch([id]) != [None]
-        if there and not any(type(e.change) is Note and e.change.text == text for e in ours.trail(id)):
+        if id not in self._said:
+            ours = self._apart.ours
+            there = self.laid.values[id] is not None if id in self.laid.values else ours.fetch([id]) != [None]
+            told = {entry.change.text for entry in ours.trail(id) if type(entry.change) is Note} if there else set()
+            self._said[id] = told if there else None
+        said = self._said[id]
+        if said is not None and text not in said:
             yield Note(id=id, text=text)
 
 
 def merge(graph: IntentGraph, other: IntentStorage, name: str, *, unrelated: bool, dry_run: bool) -> Merged:
     """Makes this graph what both copies together are; all in one commit, or in a few if it is very much."""
-    reason = f"merge of {name}"
+    commits: list[str] = []
     for _ in range(_TRIES):
         merging = Merging(graph.storage, other, unrelated=unrelated)
         changes = merging.changes()
-        commits: list[str] = []
-        if dry_run:
-            merging.break_circles()
-            return _report(merging, merging.changes(), commits)
         try:
-            commits += _commit(graph, changes, reason)
-        except CycleRefused:
-            merging.break_circles()
-            changes = merging.changes()
-            try:
-                commits += _commit(graph, changes, reason)
-            except StaleRevision:
-                continue
-        except StaleRevision:  # somebody wrote here meanwhile
+            if not dry_run:
+                commits += _commit(graph, changes, f"merge of {name}")
+        except (StaleRevision, CycleRefused):  # somebody wrote here meanwhile
             continue
         return _report(merging, changes, commits)
     raise Conflict("others kept changing what is to be merged", hint="try again", tries=_TRIES)

@@ -13,10 +13,10 @@ import msgspec
 
 from ..ground.errors import FieldInvalid, QueryInvalid
 from ..ground.protocol import IntentStorage, Reader
-from ..ground.query import IntentFilter, Page, Sort
+from ..ground.query import IntentFilter
 from ..ground.types import OPEN, SETTLED, Edge, Intent, IntentId
 from .relations import PLANNING
-from .traverse import SUBGOAL, arrow
+from .traverse import SUBGOAL, arrow, every_intent
 
 _PAGE = 10_000
 _BEGUN, _DONE = False, True
@@ -93,14 +93,7 @@ def _steps(edge: Edge) -> Iterator[tuple[Point, Point, str]]:
 
 def open_ids(storage: IntentStorage) -> list[IntentId]:
     """Returns the ids of all intents that are active, executing or suspended."""
-    found: list[IntentId] = []
-    after: str | None = None
-    while True:
-        page = storage.select(IntentFilter(status=OPEN), Page(sort=Sort("id"), limit=_PAGE, after=after))
-        found.extend(intent.id for intent in page.intents)
-        after = page.next
-        if after is None:
-            return found
+    return [intent.id for intent in every_intent(storage, IntentFilter(status=OPEN))]
 
 
 # --- the longest chain ---

@@ -38,7 +38,7 @@ from ..ground.values import Map
 from ..storage.index import Index
 from ..storage.ledger import ChainCheck, Draft, replayed, stands_at
 from .log import Span, Value, ids_in, left_by, up_to, values_at
-from .traverse import every_edge
+from .traverse import every_edge, every_intent
 
 _ALL = Walk()
 _PAGE = 10_000
@@ -272,16 +272,8 @@ class Past:
                     for status, number in self._laid.count(where).items():
                         found[status] = found.get(status, 0) + number
                     return _in_order(found)
-            return _in_order(Counter(intent.status for intent in self._each(where)))  # others write without a pause
-
-    def _each(self, where: IntentFilter) -> Iterator[Intent]:
-        after: str | None = None
-        while True:
-            page = self.select(where, Page(sort=Sort("id"), limit=_PAGE, after=after))
-            yield from page.intents
-            after = page.next
-            if after is None:
-                return
+            # Others write without a pause.
+            return _in_order(Counter(intent.status for intent in every_intent(self, where)))
 
     def search(self, query: Query, limit: int) -> list[Hit]:
         """Returns the intents that the query meant, best first, by the word statistics of those found."""
@@ -310,7 +302,7 @@ class Past:
         """Returns the intents that the filter meant, by themselves."""
         index = Index()
         draft = Draft(index)
-        draft.intents.update((intent.id, intent) for intent in self._each(where))
+        draft.intents.update((intent.id, intent) for intent in every_intent(self, where))
         index.lay(draft, self._revision)
         return index
 
@@ -336,7 +328,7 @@ class Past:
             yield from check.follow(commit)
             truth.lay(replayed(commit, truth), commit.revision)
         expected = dict(truth.bodies())
-        for intent in self._each(EVERYTHING):
+        for intent in every_intent(self, EVERYTHING):
             if expected.pop(intent.id, None) != encode_intent(intent):
                 yield Problem(f"intent {intent.id}", f"is not what the log says of revision {self._revision}")
         for id in expected:

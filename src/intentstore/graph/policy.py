@@ -13,7 +13,7 @@ from msgspec.structs import force_setattr
 
 from ..ground.errors import FieldInvalid
 from ..ground.query import EVERYTHING, IntentFilter
-from ..ground.types import EdgeType, IntentStatus, as_status, check_name
+from ..ground.types import EdgeType, IntentStatus, as_status, check_name, listed
 from ..storage.match import matches
 from .proposed import ACTS, Act, Proposed
 
@@ -23,17 +23,8 @@ MODES = ("off", "suggest", "automatic")
 _LONGEST_S = 10 * 365 * 86_400
 
 
-def _words(given: Any, field: str) -> list[str]:
-    if isinstance(given, str):
-        return [given]
-    try:
-        return list(given)
-    except TypeError:
-        raise FieldInvalid(field, f"must be a list, not {type(given).__name__}", hint="give a list of names") from None
-
-
 def _some(given: Any, known: Sequence[str], field: str) -> frozenset[str]:
-    found = frozenset(_words(given, field))
+    found = frozenset(listed(given, field))
     for name in found:
         _one(name, known, field)
     return found
@@ -61,8 +52,8 @@ class When(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid
         force_setattr(self, "acts", _some(self.acts, ACTS, "when.acts"))
         for field in ("leaving", "entering"):
             given = getattr(self, field)
-            force_setattr(self, field, frozenset(as_status(s) for s in _words(given, f"when.{field}")))
-        force_setattr(self, "types", frozenset(EdgeType(name) for name in _words(self.types, "when.types")))
+            force_setattr(self, field, frozenset(as_status(s) for s in listed(given, f"when.{field}")))
+        force_setattr(self, "types", frozenset(EdgeType(name) for name in listed(self.types, "when.types")))
         if not isinstance(self.where, IntentFilter):
             raise FieldInvalid("when.where", "must be a filter", hint="give an IntentFilter")
         if self.where.asks_the_graph:
@@ -130,7 +121,7 @@ class Require(msgspec.Struct, frozen=True, kw_only=True, tag="require", omit_def
     def __post_init__(self) -> None:
         force_setattr(self, "needs", _some(self.needs, NEEDS, "needs"))
         force_setattr(
-            self, "approvers", frozenset(check_name(n, "approvers") for n in _words(self.approvers, "approvers"))
+            self, "approvers", frozenset(check_name(n, "approvers") for n in listed(self.approvers, "approvers"))
         )
         if not self.needs:
             raise FieldInvalid("needs", "is empty", hint=f"name some of: {', '.join(NEEDS)}")

@@ -13,10 +13,10 @@ from itertools import islice
 import msgspec
 
 from ..ground.protocol import FindsReady, IntentStorage, Reader
-from ..ground.query import EVERYTHING, IntentFilter, Page, Sort, Walk
+from ..ground.query import EVERYTHING, IntentFilter, Walk
 from ..ground.types import OPEN, ORDERING, SETTLED, Edge, Intent, IntentId, IntentStatus
 from ..storage.match import matches
-from .traverse import SUBGOAL, arrow
+from .traverse import SUBGOAL, arrow, every_intent
 
 _PLANNING = Walk(types=ORDERING | {SUBGOAL})
 _PAGE = 10_000
@@ -194,20 +194,10 @@ def _plan(storage: IntentStorage, now: datetime, held: Held, where: IntentFilter
     active = where.replace(status=frozenset({IntentStatus.ACTIVE}))
     if where.status is not None and IntentStatus.ACTIVE not in where.status:
         return Plan(storage, [], now=now, held=())
-    found = list(_all(storage, active))
+    found = list(every_intent(storage, active))
     return Plan(storage, found, now=now, held=held(found))
 
 
 def urgency(intent: Intent) -> tuple[int, datetime, IntentId]:
     """Returns the key by which ready intents are ordered."""
     return (-intent.priority, intent.created_at, intent.id)
-
-
-def _all(storage: IntentStorage, where: IntentFilter) -> Iterable[Intent]:
-    after: str | None = None
-    while True:
-        page = storage.select(where, Page(sort=Sort("id"), limit=_PAGE, after=after))
-        yield from page.intents
-        after = page.next
-        if after is None:
-            return

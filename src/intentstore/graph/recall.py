@@ -11,7 +11,6 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any
 
 import msgspec
 from msgspec.structs import force_setattr
@@ -20,7 +19,7 @@ from ..ground.change import Commit, Define, Drop, Entry, Link, Note, Put, Unlink
 from ..ground.errors import FieldInvalid
 from ..ground.protocol import IntentStorage
 from ..ground.query import microseconds
-from ..ground.types import IntentId, IntentStatus, Revision, as_status, check_name
+from ..ground.types import IntentId, IntentStatus, Revision, as_status, check_name, listed
 from ..ground.values import check_text, freeze_time
 from .log import commits_at, ids_in
 from .proposed import approver_of
@@ -53,12 +52,12 @@ class HistoryFilter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
             if getattr(self, field) is not None:
                 force_setattr(self, field, freeze_time(getattr(self, field), field))
         if self.ids is not None:
-            force_setattr(self, "ids", frozenset(_words(self.ids, "ids")))
-        force_setattr(self, "does", frozenset(_words(self.does, "does")))
+            force_setattr(self, "ids", frozenset(listed(self.ids, "ids")))
+        force_setattr(self, "does", frozenset(listed(self.does, "does")))
         for name in self.does:
             if name not in _KINDS:
                 raise FieldInvalid("does", f"{name!r} is no kind of change", hint=f"use: {', '.join(_KINDS)}")
-        force_setattr(self, "status", frozenset(as_status(name) for name in _words(self.status, "status")))
+        force_setattr(self, "status", frozenset(as_status(name) for name in listed(self.status, "status")))
         if self.reason_contains is not None:
             check_text(self.reason_contains, "reason_contains")
 
@@ -194,12 +193,3 @@ def outcomes(storage: IntentStorage, ids: Iterable[IntentId]) -> Outcomes:
             now[statuses[-1]] = now.get(statuses[-1], 0) + 1
         failed += IntentStatus.FAILED in moves
     return Outcomes(goals=goals, now=now, entered=entered, failed=failed / goals if goals else 0.0)
-
-
-def _words(given: Any, field: str) -> list[str]:
-    if isinstance(given, str):
-        return [given]
-    try:
-        return list(given)
-    except TypeError:
-        raise FieldInvalid(field, f"must be a list, not {type(given).__name__}", hint="give a list of names") from None

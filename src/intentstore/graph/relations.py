@@ -13,9 +13,9 @@ import msgspec
 
 from ..ground.errors import QueryInvalid
 from ..ground.protocol import IntentStorage, Reader
-from ..ground.query import Direction, IntentFilter, Page, Sort, Walk
+from ..ground.query import Direction, IntentFilter, Walk
 from ..ground.types import ORDERING, SETTLED, Edge, EdgeType, Intent, IntentId, IntentStatus
-from .traverse import SUBGOAL, UPWARD, arrow, every_edge, way
+from .traverse import SUBGOAL, UPWARD, arrow, every_edge, pages, way
 
 PLANNING = Walk(types=ORDERING | {SUBGOAL})
 _CONFLICTS = Walk(types=frozenset({EdgeType.CONFLICTS_WITH}))
@@ -139,11 +139,8 @@ class _Ripple:
 
 def conflicts(storage: IntentStorage) -> Iterator[Clash]:
     """Yields the ``conflicts_with`` edges whose two ends are active or executing, in order of their left ends."""
-    where = IntentFilter(status=_LIVE)
-    after: str | None = None
-    while True:
-        page = storage.select(where, Page(sort=Sort("id"), limit=_TOGETHER, after=after))
-        here = {intent.id: intent for intent in page.intents}
+    for intents in pages(storage, IntentFilter(status=_LIVE)):
+        here = {intent.id: intent for intent in intents}
         edges = [edge for edge in storage.neighbours(list(here), _CONFLICTS) if edge.source in here]
         others = list(dict.fromkeys(edge.target for edge in edges if edge.target not in here))
         known = here | {intent.id: intent for intent in storage.fetch(others) if intent is not None}
@@ -151,9 +148,6 @@ def conflicts(storage: IntentStorage) -> Iterator[Clash]:
             right = known.get(edge.target)
             if right is not None and right.status in _LIVE:
                 yield Clash(edge, here[edge.source], right)
-        after = page.next
-        if after is None:
-            return
 
 
 def components(storage: IntentStorage, types: frozenset[str]) -> list[list[IntentId]]:

@@ -17,7 +17,7 @@ from ..codec import change_hash, encode_change, header_bytes
 from ..codec.merkle import Frontier, consistency, inclusion, is_consistent, leaf_hash, tree_hash
 from ..ground.change import Commit, Drop, Put
 from ..ground.errors import Corrupt, IntentMissing
-from ..ground.protocol import IntentStorage, KeepsAside, Problem
+from ..ground.protocol import IntentStorage, KeepsAside, Problem, keeping_aside
 from ..ground.types import IntentId, Revision
 
 VERSION = 1
@@ -101,9 +101,10 @@ def seal_at_close(storage: IntentStorage) -> None:
 
     What is kept aside may be lost, and then there is an older seal or none; it never names what is not durable.
     """
-    if not isinstance(storage, KeepsAside) or not storage.capabilities.keeps_aside:
+    aside = keeping_aside(storage)
+    if aside is None:
         return
-    known = _kept(storage) or _Kept(0, 0, ())
+    known = _kept(aside) or _Kept(0, 0, ())
     if storage.revision - known.revision > _FEW:
         return
     frontier, revision = known.frontier(), known.revision
@@ -112,7 +113,7 @@ def seal_at_close(storage: IntentStorage) -> None:
         revision = commit.revision
     if revision != known.revision:
         kept = _Kept(revision, frontier.size, tuple(peak.hex() for peak in frontier.peaks))
-        storage.keep(SPACE, {KEY: msgspec.json.encode(kept)})
+        aside.keep(SPACE, {KEY: msgspec.json.encode(kept)})
 
 
 def _kept(storage: KeepsAside) -> _Kept | None:
@@ -125,9 +126,8 @@ def _kept(storage: KeepsAside) -> _Kept | None:
 
 def seal_of_last_close(storage: IntentStorage) -> Seal | None:
     """Returns the seal that the last closing kept, None where there is none."""
-    if not isinstance(storage, KeepsAside) or not storage.capabilities.keeps_aside:
-        return None
-    known = _kept(storage)
+    aside = keeping_aside(storage)
+    known = None if aside is None else _kept(aside)
     if known is None:
         return None
     root = known.frontier().root().hex()

@@ -9,7 +9,7 @@ from typing import Self
 
 from ..ground.change import Commit
 from ..ground.errors import Corrupt, StorageError, Unsupported
-from ..ground.protocol import IntentStorage, KeepsAside
+from ..ground.protocol import IntentStorage, KeepsAside, keeping_aside
 from ..ground.types import Revision, check_name
 from .watch import Watch
 
@@ -91,9 +91,10 @@ def forget(storage: IntentStorage, name: str) -> None:
 
 
 def _aside(storage: IntentStorage) -> KeepsAside:
-    if not storage.capabilities.keeps_aside:
+    aside = keeping_aside(storage)
+    if aside is None:
         raise Unsupported("this storage keeps nothing aside", hint="keep the revision yourself, and use watch(since)")
-    return storage  # type: ignore[return-value]  # declared
+    return aside
 
 
 def _revision(name: str, kept: bytes) -> Revision:

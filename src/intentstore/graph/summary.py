@@ -13,7 +13,7 @@ from hashlib import blake2b
 import msgspec
 
 from ..ground.errors import FieldInvalid, ReadOnly
-from ..ground.protocol import IntentStorage, KeepsAside
+from ..ground.protocol import IntentStorage, keeping_aside
 from ..ground.query import Direction, Walk
 from ..ground.types import OPEN, ORDERING, SETTLED, Intent, IntentId, IntentStatus
 from .telling import cut
@@ -136,8 +136,7 @@ class Summaries:
 
     def __init__(self, storage: IntentStorage, summarize: Summarize | None = None) -> None:
         self._storage, self._summarize = storage, summarize
-        kept = isinstance(storage, KeepsAside) and storage.capabilities.keeps_aside
-        self._aside = storage if kept and isinstance(storage, KeepsAside) else None
+        self._aside = keeping_aside(storage)
 
     def of(self, roots: Sequence[Intent]) -> dict[IntentId, str]:
         """Returns the summary of each root that has subgoals."""

@@ -9,7 +9,7 @@ from ..ground.change import Change, Link
 from ..ground.errors import CycleRefused
 from ..ground.protocol import Descends, IntentStorage, Reader
 from ..ground.query import EVERYTHING, MAX_PAGE, Direction, IntentFilter, Page, Sort, Walk
-from ..ground.types import ORDERING, SYMMETRIC, Edge, EdgeKey, EdgeType, IntentId
+from ..ground.types import ORDERING, SYMMETRIC, Edge, EdgeKey, EdgeType, Intent, IntentId
 
 SUBGOAL = EdgeType.IS_SUBGOAL_OF
 UPWARD = Walk(types=frozenset({SUBGOAL}), direction=Direction.OUT)
@@ -187,17 +187,28 @@ def _cycle(leads: dict[IntentId, list[IntentId]]) -> tuple[IntentId, ...] | None
     return tuple(way[way.index(way[-1]) :][::-1])
 
 
-def every_edge(storage: IntentStorage) -> Iterator[Edge]:
-    """Yields each edge of the graph once, with the page its source stands on."""
+def pages(storage: IntentStorage, where: IntentFilter = EVERYTHING) -> Iterator[tuple[Intent, ...]]:
+    """Yields the intents that the filter means by their ids, as many at a time as a storage gives."""
     after: str | None = None
     while True:
-        page = storage.select(EVERYTHING, Page(sort=Sort("id"), limit=MAX_PAGE, after=after))
-        ids = [intent.id for intent in page.intents]
-        here = frozenset(ids)
-        yield from (edge for edge in storage.neighbours(ids, Walk()) if edge.source in here)
+        page = storage.select(where, Page(sort=Sort("id"), limit=MAX_PAGE, after=after))
+        yield page.intents
         after = page.next
         if after is None:
             return
+
+
+def every_intent(storage: IntentStorage, where: IntentFilter = EVERYTHING) -> Iterator[Intent]:
+    """Yields each intent that the filter means, by their ids."""
+    for intents in pages(storage, where):
+        yield from intents
+
+
+def every_edge(storage: IntentStorage) -> Iterator[Edge]:
+    """Yields each edge of the graph once, with the page its source stands on."""
+    for intents in pages(storage):
+        here = frozenset(intent.id for intent in intents)
+        yield from (edge for edge in storage.neighbours([i.id for i in intents], Walk()) if edge.source in here)
 
 
 def resolved(where: IntentFilter, reader: Reader) -> IntentFilter:

@@ -15,7 +15,7 @@ from ..ground.protocol import IntentStorage, Reader
 from ..ground.query import Walk
 from ..ground.types import Edge, Intent, IntentId, Revision
 from ..storage.ledger import entries_of
-from .log import Span, Value, commit_of, ids_in, values_at
+from .log import Span, Value, commit_of, ids_in, name_of, values_at
 from .proposed import APPROVAL
 from .traverse import refuse_cycles
 
@@ -69,7 +69,7 @@ class Undoing:
         """Refuses inside the write, with `StaleRevision`, what changed since `changes` looked; and a cycle."""
         for subject, there in self._in_the_way(_Present(before, self._left)):
             actual = there.revision if isinstance(there, Intent | Edge) else 0
-            raise StaleRevision(_name(subject), expected=self._commit.revision, actual=actual)
+            raise StaleRevision(name_of(subject), expected=self._commit.revision, actual=actual)
         refuse_cycles(before, after, changes)
 
     def _put(self, was: Intent, left: Value) -> Put:
@@ -119,10 +119,10 @@ class Undoing:
 
     def _refuse_later(self, subject: Subject, by: str) -> NoReturn:
         raise Conflict(
-            f"commit {self._commit.id} cannot be undone: {_name(subject)} was changed since, by commit {by}",
+            f"commit {self._commit.id} cannot be undone: {name_of(subject)} was changed since, by commit {by}",
             hint=f"undo {by} first, or change what you want by hand",
             commit=self._commit.id,
-            subject=_name(subject),
+            subject=name_of(subject),
             by=by,
         )
 
@@ -146,12 +146,6 @@ class _Present:
 
     def edges_at(self, id: IntentId) -> list[Edge]:
         return [edge for edge in self._edges.values() if id in (edge.source, edge.target)]
-
-
-def _name(subject: Subject) -> str:
-    if isinstance(subject, str):
-        return f"intent {subject}"
-    return f"definition {subject[0]}" if len(subject) == 1 else f"edge {' '.join(subject)}"
 
 
 def _entries_of(storage: IntentStorage, subject: Subject, since: Revision) -> Iterator[Entry]:

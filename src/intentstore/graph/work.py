@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..ground.change import Change, Guard, Put
 from ..ground.errors import Conflict, FieldInvalid, IntentMissing, StaleRevision
 from ..ground.protocol import Reader
-from ..ground.query import EVERYTHING, IntentFilter, Page, Sort
+from ..ground.query import EVERYTHING, IntentFilter
 from ..ground.types import OPEN, Claim, Intent, IntentId, IntentStatus, Revision
 from ..ground.values import Map, freeze_time
 from . import claims, policy
@@ -21,6 +21,7 @@ from .committing import taking
 from .lifecycle import check_move
 from .ready import NOT_BEFORE, urgency
 from .transaction import put_in
+from .traverse import every_intent
 
 if TYPE_CHECKING:
     from .graph import IntentGraph
@@ -218,13 +219,13 @@ def recover(graph: IntentGraph, owner: str, *, unclaimed: bool) -> list[Intent]:
 
     def left() -> Iterator[tuple[Intent, str]]:
         mine = IntentFilter(claimed_by=owner, status=OPEN)
-        for intent in _each(graph, mine):
+        for intent in every_intent(graph.storage, mine):
             yield intent, f"requeued: {owner}, who held it, starts anew"
         for intent in lapsed(graph):
             if intent.claim is not None and intent.claim.owner != owner:
                 yield intent, f"requeued: the lease of {intent.claim.owner} ended"
         if unclaimed:
-            for intent in _each(graph, IntentFilter(status=_S.EXECUTING)):  # type: ignore[arg-type]  # made a set
+            for intent in every_intent(graph.storage, IntentFilter(status=_S.EXECUTING)):  # type: ignore[arg-type]  # made a set
                 if intent.claim is None:
                     yield intent, "requeued: executing, and nobody holds it"
 
@@ -238,7 +239,7 @@ def sweep(graph: IntentGraph) -> list[Intent]:
     now = graph.leases.now().wall
     due: list[tuple[Intent, str]] = []
     to: dict[IntentId, IntentStatus] = {}
-    for intent in _each(graph, IntentFilter(status=_S.SUSPENDED)):  # type: ignore[arg-type]  # made a set
+    for intent in every_intent(graph.storage, IntentFilter(status=_S.SUSPENDED)):  # type: ignore[arg-type]  # made a set
         until = intent.metadata.get(WAKE_AT)
         if isinstance(until, datetime) and until <= now:
             due.append((intent, "woken: its time has come"))
@@ -246,7 +247,7 @@ def sweep(graph: IntentGraph) -> list[Intent]:
     for name, rule in graph.policies().items():
         if type(rule) is policy.Timeout:
             stood = rule.where.replace(status=frozenset({rule.status}), updated_before=_ago(now, rule.after_s))
-            held = list(_each(graph, stood))
+            held = list(every_intent(graph.storage, stood))
             live = graph.leases.live(held)
             for intent in held:
                 if intent.id not in to and intent.id not in live:
@@ -293,16 +294,6 @@ def _those_unchanged(graph: IntentGraph, intents: list[Intent], why: str, change
         wanted = {intent.id for intent in intents}
         return [each.intent for each in commit.changes if type(each) is Put and each.intent.id in wanted]
     return []
-
-
-def _each(graph: IntentGraph, where: IntentFilter) -> Iterator[Intent]:
-    after: str | None = None
-    while True:
-        page = graph.storage.select(where, Page(sort=Sort("id"), limit=_PAGE, after=after))
-        yield from page.intents
-        after = page.next
-        if after is None:
-            return
 
 
 # --- times ---

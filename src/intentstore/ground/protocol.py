@@ -256,6 +256,11 @@ class KeepsAside(Protocol):
         ...
 
 
+def keeping_aside(storage: IntentStorage) -> KeepsAside | None:
+    """Returns the storage as what it keeps things aside with; None if it does not."""
+    return storage if isinstance(storage, KeepsAside) and storage.capabilities.keeps_aside else None
+
+
 @runtime_checkable
 class Descends(Protocol):
     """Follows edges to their end by itself, where each step would be a journey to it."""

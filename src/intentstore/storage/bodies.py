@@ -65,10 +65,7 @@ def id_in(body: bytes) -> str:
 
 
 def _text(value: Any) -> str:
-    """Returns decoded JSON as RTFS, with keywords for the keys that can be: as deep as was checked when it came.
-
-    Written here and not by way of a `Map`, which would take twice as long.
-    """
+    """Returns decoded JSON as RTFS, with keywords for the keys that can be: as deep as was checked when it came."""
     from ..rtfs.printer import atom
 
     def text(value: Any) -> str:

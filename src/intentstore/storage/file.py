@@ -248,8 +248,14 @@ class FileStorage(FileReading):
         from .replacing import building, exchange, fill
 
         def make(place: Path) -> FileStorage:
-            how = {"durability": self._durability, "encoding": self._home.encoding}
-            return FileStorage(place, self._graph, new_id=self._new_id, disk=self._disk, **how)  # type: ignore[arg-type]
+            return FileStorage(
+                place,
+                self._graph,
+                durability=self._durability,
+                new_id=self._new_id,
+                disk=self._disk,
+                encoding=self._home.encoding,
+            )
 
         with building(self._disk, self._path, timeout_s=self._timeout_s) as spare:
             last = fill(make(spare), commits)
