@@ -50,7 +50,7 @@ def _tried(work: Any, data: bytes) -> Any:
     except Invalid as error:
         refused = error
     lines = data.decode("utf-8", "replace").split("\n")
-    line, column = refused.fields.get("line", 1), refused.fields.get("column", 1)
+    line, column = refused.fields["line"], refused.fields["column"]
     assert 1 <= line <= len(lines), refused
     assert 1 <= column <= len(lines[line - 1]) + 1, refused
     assert type(refused) is not RtfsSyntaxError or "excerpt" in refused.fields, refused

@@ -33,6 +33,8 @@ from intentstore.ground.protocol import IntentStorage
 from intentstore.ground.query import SORT_FIELDS, Page, Sort, Walk
 from intentstore.testing import a_batch, an_intent, put, state
 from intentstore.testing.population import some_filter
+from intentstore.verbs import VERBS
+from intentstore.verbs import verb as verb_named
 from tests.histories import BEGIN, Clock, import_real, live, replayed, replays
 
 URLS = ["memory:", "file:{}/goals", "sqlite:{}/goals.db"]
@@ -165,7 +167,7 @@ def test_the_command_line_looks_at_the_past_of_real_goals(
         live(graph, 300, Random(5))
         log = list(graph.entries())
     luck, truth = Random(6), tmp_path / "truth.db"
-    for moment, copy in replays(log, [log[0].at + luck.random() * (log[-1].at - log[0].at) for _ in range(5)]):
+    for moment, copy in replays(log, [log[0].at + luck.random() * (log[-1].at - log[0].at) for _ in range(50)]):
         with open_graph(f"sqlite:{truth}") as kept:
             copy.copy(kept)
         some = [intent.id for intent in copy.list(sort="-updated_at", limit=3).intents]
@@ -175,6 +177,34 @@ def test_the_command_line_looks_at_the_past_of_real_goals(
                 assert main([*words, *extra, "--json"]) == 0
                 said.append(json.loads(capsys.readouterr().out))
             assert said[0] == said[1], (words, moment)
+
+
+def test_every_reading_verb_looks_at_the_past(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    url = f"sqlite:{tmp_path}/goals.db"
+    with open_graph(url) as graph:
+        for id in "abc":
+            graph.store(Intent(id=id, goal=f"Goal {id}"))
+        graph.link("b", "depends_on", "a")
+        then = graph.revision
+        graph.delete("a", "c")
+    given = {
+        "show": ["a"], "edges": ["a"], "path": ["b", "a"], "impact": ["a"], "search": ["goal"], "diff": ["1"],
+        "blame": ["a"], "timeline": ["a"], "prove": ["a"], "export": [f"{tmp_path}/out.jsonl"],
+        "graph": [f"{tmp_path}/out.svg"], "backup": [f"{tmp_path}/out.backup"], "copy": [f"sqlite:{tmp_path}/copy.db"],
+    }  # fmt: skip
+    reading = [verb for verb in map(verb_named, VERBS) if verb.opens and not verb.writes and verb.name != "watch"]
+    assert len(reading) > 25
+    for verb in reading:
+        words = ["--store", url, "--as-of", str(then), "--json", verb.name, *given.get(verb.name, [])]
+        assert main(words) == 0, (verb.name, capsys.readouterr().err)
+    capsys.readouterr()
+    for name, there in (("show", "Goal a"), ("list", "Goal c"), ("search", "Goal c"), ("ready", "Goal a")):
+        assert main(["--store", url, "--as-of", str(then), "--json", name, *given.get(name, [])]) == 0
+        assert there in capsys.readouterr().out
+    assert "Goal c" in (tmp_path / "out.jsonl").read_text()
+    assert "Goal c" in (tmp_path / "out.svg").read_text()
+    with open_graph(f"sqlite:{tmp_path}/copy.db") as copy:
+        assert {intent.id for intent in copy.each()} == {"a", "b", "c"}
 
 
 # --- old revisions verify ---
