@@ -150,6 +150,7 @@ def test_what_cannot_be_merged_is_said(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["git-merge", "", str(first), str(first), str(first)]) != 0
     assert "ended on one branch" in capsys.readouterr().err
     assert main(["git-merge", "", str(first), str(first), "goals/graphs/default/head"]) == 0
+    assert capsys.readouterr().out == ""  # the merged journal begins with ours, as the head says
 
 
 @needs_git

@@ -65,10 +65,10 @@ def merged(result: Result, short: Short, when: Short) -> list[Block]:
 
 
 def git_merged(result: Result, short: Short, when: Short) -> list[Block]:
-    """Draws what git's driver did; or that git will call it from now on."""
+    """Draws what git's driver did, nothing for a file that stays as it is; or that git will call it from now on."""
     if "driver" in result:
         return [Line(f"git merges {result['store']} by its meaning from now on; commit the files in it")]
-    return merged(result, short, when)
+    return merged(result, short, when) if result else []
 
 
 def origins(result: Result, short: Short, when: Short) -> list[Block]:

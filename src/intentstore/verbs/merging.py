@@ -51,7 +51,7 @@ def _merge_file(ours: Path, theirs: Path, path: Path) -> Result:
     from ..storage.gitted import grown
 
     if path.name == "head":  # a place that the journal reaches for certain: ours is the beginning of the merged one
-        return _told(None)
+        return {}
     if not path.name.startswith("journal-"):
         raise Unsupported(f"{path} is no journal", hint="take one of the two: git checkout --ours, or --theirs")
     earlier = sorted(each for each in path.parent.glob("journal-*.jsonl") if each.name < path.name)
@@ -62,9 +62,9 @@ def _merge_file(ours: Path, theirs: Path, path: Path) -> Result:
     return _told(merged)
 
 
-def _told(merged: Merged | None) -> Result:
+def _told(merged: Merged) -> Result:
     nothing = {"commits": [], "intents": 0, "edges": 0, "definitions": 0, "notes": 0, "conflicts": []}
-    return nothing if merged is None else {**nothing, **jsonable(merged)}
+    return {**nothing, **jsonable(merged)}
 
 
 def _loaded(files: list[Path]) -> IntentGraph:
