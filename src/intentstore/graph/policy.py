@@ -13,7 +13,8 @@ from msgspec.structs import force_setattr
 
 from ..ground.errors import FieldInvalid
 from ..ground.query import EVERYTHING, IntentFilter
-from ..ground.types import EdgeType, IntentStatus, as_status, check_name, listed
+from ..ground.types import EdgeType, IntentStatus, as_status, check_name
+from ..ground.values import listed
 from ..storage.match import matches
 from .proposed import ACTS, Act, Proposed
 

@@ -19,8 +19,8 @@ from ..ground.change import Commit, Define, Drop, Entry, Link, Note, Put, Unlink
 from ..ground.errors import FieldInvalid
 from ..ground.protocol import IntentStorage
 from ..ground.query import microseconds
-from ..ground.types import IntentId, IntentStatus, Revision, as_status, check_name, listed
-from ..ground.values import check_text, freeze_time
+from ..ground.types import IntentId, IntentStatus, Revision, as_status, check_name
+from ..ground.values import check_text, freeze_time, listed
 from .log import commits_at, ids_in
 from .proposed import approver_of
 

@@ -352,16 +352,6 @@ def as_status(given: str) -> IntentStatus:
         raise FieldInvalid("status", f"{given!r} is not a status", hint=f"use one of: {names}") from None
 
 
-def listed(given: Any, field: str) -> list[str]:
-    """Returns names that were given as a list, a set or one string."""
-    if isinstance(given, str):
-        return [given]
-    try:
-        return list(given)
-    except TypeError:
-        raise FieldInvalid(field, f"must be a list, not {type(given).__name__}", hint="give a list of names") from None
-
-
 def check_integer(given: object, field: str, *, least: int = INT_MIN) -> int:
     """Returns the integer if it is one (a bool is not) and fits 64 bits."""
     if type(given) is not int:

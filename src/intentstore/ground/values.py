@@ -359,3 +359,13 @@ def _depth(value: Any) -> int:
 
 def _name(given: Any) -> str:
     return type(given).__name__
+
+
+def listed(given: Any, field: str) -> list[str]:
+    """Returns names that were given as a list, a set or one string."""
+    if isinstance(given, str):
+        return [given]
+    try:
+        return list(given)
+    except TypeError:
+        raise FieldInvalid(field, f"must be a list, not {type(given).__name__}", hint="give a list of names") from None
