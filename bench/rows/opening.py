@@ -35,7 +35,10 @@ def _file(setting: Setting) -> Iterator[Pair]:
         del lines
         return watch.seconds
 
-    yield Pair(floor, _ours(setting.store("file", setting.n)))
+    url = setting.store("file", setting.n)
+    with open_graph(url) as graph:
+        graph.compact()  # other rows may have written behind its snapshot
+    yield Pair(floor, _ours(url))
 
 
 @contextmanager
